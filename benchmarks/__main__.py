@@ -1,0 +1,51 @@
+"""`python -m benchmarks [--list] [NAME ...]`: run benchmarks, write results/benchmarks/NAME.json.
+
+A benchmark is a file here with a function `run() -> dict`. Its result holds "question" (what was
+asked) and "comparisons" (of `timing.compare`), or whatever else it measures.
+"""
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+
+from benchmarks.timing import table
+from frugalseg.evaluation.results import environment
+from frugalseg.files import write_whole
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results" / "benchmarks"
+NOT_BENCHMARKS = {"__init__", "__main__", "timing"}
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NOT_BENCHMARKS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all if none is given")
+    parser.add_argument("--list", action="store_true", help="say what there is and stop")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(names()))
+        return
+    unknown = sorted(set(arguments.names) - set(names()))
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(names())}")
+    for name in arguments.names or names():
+        module = importlib.import_module(f"benchmarks.{name}")
+        print(f"{name}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
+        answer = module.run()
+        if answer is None:  # it needs something that is not here, and has said so
+            continue
+        result = {"benchmark": name, "environment": environment(), **answer}
+        path = RESULTS / f"{name}.json"
+        write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), path)
+        if "comparisons" in result:
+            print(table(result))
+        print(f"written to {path.relative_to(HERE.parent)}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""The command line: one typed function a command, no logic."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Yaml
+
+from frugalseg import __version__
+from frugalseg.errors import FrugalsegError
+from frugalseg.runs import Names, SegmentConfig, SizeOption
+
+app = App(
+    name="frugalseg",
+    help="Segment large images from few pixels, read where classes meet.",
+    version=__version__,
+    help_format="plaintext",
+    exit_on_error=False,
+    print_error=False,
+    suppress_keyboard_interrupt=False,
+)
+app.meta.suppress_keyboard_interrupt = False
+DEFAULTS = SegmentConfig()
+
+
+@app.command
+def segment(data: Path, /, *, run: Path | None = None, config: SegmentConfig = DEFAULTS) -> None:
+    """Train a segmenter that reads few points of each image, and evaluate it on val.
+
+    An interrupted training goes on when the same command is given again.
+
+    Args:
+        data: Folder of images and masks ('frugalseg check FOLDER' says what it sees).
+        run: Folder for the run; by default runs/DATA-SAMPLER-SIZE-SEED.
+    """
+    from frugalseg.commands import segment as work
+
+    work(data, run, config)
+
+
+@app.command
+def predict(run: Path, images: list[Path], /, *, out: Path | None = None) -> None:
+    """Label every pixel of new images.
+
+    Writes NAME.png (class ids, original size) and NAME.overlay.jpg for each image.
+
+    Args:
+        run: Folder of a finished run.
+        images: Image files or folders of them.
+        out: Where to write; by default RUN/predictions.
+    """
+    from frugalseg.commands import predict as work
+
+    work(run, images, out)
+
+
+@app.command
+def evaluate(run: Path, /, *, data: Path | None = None, split: str = "val") -> None:
+    """Score a run against the masks of a split, at original resolution.
+
+    Args:
+        run: Folder of a finished run.
+        data: Folder of images and masks; by default the one the run was trained on.
+        split: train, val or test.
+    """
+    from frugalseg.commands import evaluate as work
+
+    work(run, data, split)
+
+
+@app.command
+def compare(
+    runs: list[Path], /, *, split: str = "val", out: Path = Path("comparison.html"), images: int = 4
+) -> None:
+    """Cost against quality of several runs: a table, and one HTML page with curves and pictures.
+
+    Args:
+        runs: Folders of finished runs on the same data; what is not yet evaluated is evaluated.
+        split: train, val or test.
+        out: The page to write.
+        images: How many images to show.
+    """
+    from frugalseg.commands import compare as work
+
+    work(runs, split, out, images)
+
+
+@app.command
+def sampling(
+    image: Path,
+    /,
+    *,
+    mask: Path | None = None,
+    run: Path | None = None,
+    classes: Path | None = None,
+    targets: Names | None = None,
+    size: SizeOption = (64, 64),
+    out: Path = Path("sampling.html"),
+) -> None:
+    """Draw where an image would be read.
+
+    With a mask: equal density and the paper's energy from weak to strong smoothing. With a run:
+    what its sampler chooses.
+
+    Args:
+        image: The image.
+        mask: Its mask.
+        run: A finished run.
+        classes: The classes.csv of the mask; by default one beside the mask or above it.
+        targets: Names of the classes whose boundaries matter; by default those marked.
+        size: Points, rows x columns (with --mask).
+        out: The picture to write: .html, .png or .svg.
+    """
+    from frugalseg.commands import sampling as work
+
+    work(image, mask, run, classes, targets, size, out)
+
+
+@app.command
+def check(
+    folder: Path,
+    /,
+    *,
+    classes: Path | None = None,
+    ignore: Names = (),
+    mapping: Path | None = None,
+) -> None:
+    """Say what a folder holds: counts, sizes, classes and their shares, and every problem by file.
+
+    Args:
+        folder: Folder of images and masks.
+        classes: A classes.csv; by default the folder's.
+        ignore: Name or id of a class to ignore; may be given several times.
+        mapping: A mapping.csv that merges fine classes into coarse ones.
+    """
+    from frugalseg.commands import check as work
+
+    work(folder, classes, ignore, mapping)
+
+
+@app.command
+def study(
+    data: Path,
+    /,
+    *,
+    out: Path,
+    samplers: Names = ("uniform", "density"),
+    sizes: Names = ("64x64",),
+    seeds: Annotated[tuple[int, ...], Parameter(negative="")] = (0,),
+    split: str = "val",
+    runs: Path = Path("runs"),
+    config: SegmentConfig = DEFAULTS,
+) -> None:
+    """Samplers side by side: train and evaluate each with each number of points and each seed.
+
+    What is there already is not done again.
+
+    Args:
+        data: Folder of images and masks.
+        out: Folder for the result files and table.md.
+        samplers: Sampler to take part; may be given several times.
+        sizes: Points as ROWSxCOLUMNS; may be given several times.
+        seeds: Seed; may be given several times.
+        split: The split to report on: train, val or test.
+        runs: Folder for the runs.
+    """
+    from frugalseg.commands import study as work
+
+    work(data, out, samplers, sizes, seeds, split, runs, config)
+
+
+@app.command
+def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
+    """Generate street scenes, train uniform and adaptive sampling at equal cost, compare them.
+
+    Args:
+        out: Where scenes, runs and the page go.
+        seed: Seeds everything.
+    """
+    from frugalseg.recipes.demo import run_demo
+
+    run_demo(out, seed)
+
+
+@app.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    config: Path | None = None,
+) -> Any:
+    """Any command also takes --config FILE.yaml.
+
+    Args:
+        config: YAML file with options, under the name of the command.
+    """
+    app.config = () if config is None else (_yaml(config),)
+    return app(tokens)
+
+
+def _yaml(path: Path) -> Yaml:
+    """The options in a YAML file; keys that no command knows are refused."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise FrugalsegError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    commands = [name for name in app if not name.startswith("-")]
+    keys = values if isinstance(values, dict) else {}
+    wrong = [key for key in keys if key not in commands or not isinstance(keys[key], dict)]
+    if wrong or not isinstance(values, dict):
+        raise FrugalsegError(
+            f"{path}: options must stand below the name of their command, such as 'segment:'"
+            f"{f', not {wrong[0]!r}' if wrong else ''}. Commands: {', '.join(commands)}."
+        )
+    return Yaml(path, must_exist=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; what the user can mend is one sentence and exit code 2.
+
+    Args:
+        arguments: words of the command; by default those that the program was started with.
+    """
+    try:
+        app.meta(arguments)
+    except (FrugalsegError, CycloptsError) as error:
+        sys.stderr.write(f"frugalseg: {' '.join(str(error).split())}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("frugalseg: interrupted; the same command goes on from here.\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""What the commands do: files in, work by the packages, files and a few lines out."""
+
+import dataclasses
+import itertools
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from frugalseg.errors import FrugalsegError
+from frugalseg.runs import Run, SegmentConfig, Size, load_run, parse_size
+
+
+def say(text: str) -> None:
+    """A line for the person watching; results themselves go to standard output."""
+    sys.stderr.write(text + "\n")
+
+
+def result_path(folder: Path, data: str, split: str) -> Path:
+    """Where the result of a run on a split of a data set lies."""
+    return folder / "results" / f"{data}-{split}.json"
+
+
+def segment(data: Path, folder: Path | None, config: SegmentConfig) -> None:
+    """Train a run and evaluate it on val."""
+    from frugalseg.training.fit import is_main_process
+    from frugalseg.training.segment import open_data, train_segmentation
+
+    config = dataclasses.replace(config, data=str(data))
+    if folder is None:
+        points = "x".join(map(str, config.size))
+        folder = Path("runs") / f"{data.resolve().name}-{config.sampler}-{points}-{config.seed}"
+    train_segmentation(config, folder, progress=sys.stderr.isatty(), say=say)
+    if not is_main_process():
+        return
+    if open_data(config).splits.get("val"):
+        evaluate(folder, None, "val")
+    say(f"The run is in {folder}. Next: frugalseg predict {folder} IMAGES")
+
+
+def evaluate(folder: Path, data: Path | None, split: str) -> dict[str, Any]:
+    """Evaluate a run on a split, write ``results/DATA-SPLIT.json``, print a table."""
+    from frugalseg.evaluation.results import markdown_table, write_result
+
+    run = _load(folder)
+    result = _evaluate(run, data, split)
+    path = result_path(folder, result["what"]["data"], split)
+    write_result(result, path)
+    print(markdown_table([result]), end="")
+    for name, iou in result["scores"]["iou"].items():
+        print(f"  {name:20s} {'absent' if iou is None else f'{iou:.3f}'}")
+    say(f"Written: {path}")
+    return result
+
+
+def predict(folder: Path, images: Sequence[Path], out: Path | None) -> None:
+    """Label images; go on past broken ones and fail at the end."""
+    import numpy as np
+    from PIL import Image
+
+    from frugalseg.data.folder import list_images
+    from frugalseg.data.images import read_image
+    from frugalseg.data.masks import write_labels
+    from frugalseg.files import replacing
+    from frugalseg.reports.pictures import overlay
+
+    run = _load(folder)
+    if run.model.needs_truth():
+        raise FrugalsegError(f"{folder} samples by true boundaries: it cannot label new images.")
+    out = folder / "predictions" if out is None else out
+    files = _named(images, list_images)
+    broken = []
+    for path, name in _progress(files, "images"):
+        try:
+            answer = run.model.predict(path)
+            picture = overlay(read_image(path), answer.labels, run.classes.colours)
+        except FrugalsegError as error:
+            broken.append(path)
+            say(f"frugalseg: {error}")
+            continue
+        write_labels(answer.labels, out / f"{name}.png", run.classes)
+        with replacing(out / f"{name}.overlay.jpg") as temporary:
+            Image.fromarray(np.asarray(picture)).save(temporary, "JPEG", quality=88)
+    done = len(files) - len(broken)
+    say(f"{done} of {len(files)} images labelled, in {out}.")
+    if broken:
+        raise FrugalsegError(f"{len(broken)} of {len(files)} images could not be labelled (above).")
+
+
+def compare(folders: Sequence[Path], split: str, out: Path, images: int) -> None:
+    """Compare runs on a split; evaluates those that have no result for it."""
+    from frugalseg.evaluation.results import markdown_table_over_seeds, read_result, write_result
+    from frugalseg.reports.compare import write_comparison
+    from frugalseg.reports.examples import predict_examples
+    from frugalseg.training.segment import open_data
+
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise FrugalsegError(f"{out}: the page is HTML, give a name that ends in .html.")
+    runs = [_load(folder) for folder in folders]
+    _same_data(runs)
+    results = []
+    for run in runs:
+        path = result_path(run.folder, Path(run.config.data).resolve().name, split)
+        if not path.exists():
+            say(f"Evaluating {run.folder} on {split}")
+            write_result(_evaluate(run, None, split), path)
+        results.append(read_result(path))
+    samples = open_data(runs[0].config).splits[split]
+    write_comparison(results, predict_examples(runs, samples, max(images, 0)), out)
+    print(markdown_table_over_seeds(results), end="")
+    say(f"Written: {out}")
+
+
+def sampling(
+    image: Path,
+    mask: Path | None,
+    folder: Path | None,
+    classes: Path | None,
+    targets: Sequence[str] | None,
+    size: Size,
+    out: Path,
+) -> None:
+    """Draw samplings of one image."""
+    from frugalseg.data.images import read_image
+    from frugalseg.reports.sampling import write_sampling_figure
+
+    if (mask is None) == (folder is None):
+        raise FrugalsegError("Give either --mask (true boundaries) or --run (a trained sampler).")
+    pixels = read_image(image)
+    labels, colours = None, None
+    if folder is not None:
+        run = _load(folder)
+        if run.model.needs_truth():
+            raise FrugalsegError(f"{folder} samples by true boundaries: give the --mask instead.")
+        answer = run.model.predict(image)
+        samplings = {f"{run.config.sampler} of {folder.name}": answer.phi.numpy()}
+        labels, colours = answer.labels, run.classes.colours
+    else:
+        assert mask is not None
+        labels, colours, samplings = _true_samplings(pixels, mask, classes, targets, size)
+    write_sampling_figure(pixels, labels, samplings, out, colours=colours)
+    say(f"Written: {out}")
+
+
+def check(folder: Path, classes: Path | None, ignore: Sequence[str], mapping: Path | None) -> None:
+    """Print what a folder holds; fail where it has problems."""
+    from frugalseg.data.check import check_folder, format_report
+
+    report = check_folder(folder, classes=classes, ignore=ignore, mapping=mapping)
+    print(format_report(report))
+    if report.problems:
+        raise FrugalsegError(f"{folder} has {len(report.problems)} problems (above).")
+
+
+def study(
+    data: Path,
+    out: Path,
+    samplers: Sequence[str],
+    sizes: Sequence[str],
+    seeds: Sequence[int],
+    split: str,
+    runs: Path,
+    config: SegmentConfig,
+) -> None:
+    """Train and evaluate every combination, and print the table."""
+    from frugalseg.recipes.study import run_study
+
+    config = dataclasses.replace(config, data=str(data))
+    points = [parse_size(size) for size in sizes]
+    print(run_study(config, samplers, points, seeds, split, out, runs, say), end="")
+    say(f"Written: {out}")
+
+
+def _load(folder: Path) -> Run:
+    from frugalseg._memory import keep_freed_memory
+
+    keep_freed_memory()
+    return load_run(folder)
+
+
+def _evaluate(run: Run, data: Path | None, split: str) -> dict[str, Any]:
+    from frugalseg.evaluation.evaluate import evaluate_run
+    from frugalseg.training.segment import open_data
+
+    config = run.config if data is None else dataclasses.replace(run.config, data=str(data))
+    return evaluate_run(run, open_data(config), split, lambda s: _progress(s, split))
+
+
+def _progress(items: Iterable[Any], unit: str) -> Iterable[Any]:
+    from tqdm import tqdm
+
+    bar: Iterable[Any] = tqdm(items, unit=unit, disable=not sys.stderr.isatty())
+    return bar
+
+
+def _named(inputs: Sequence[Path], list_images: Any) -> list[tuple[Path, str]]:
+    """All image files with the name of what is written for each; names must not collide."""
+    files = []
+    for given in inputs:
+        for path in list_images(given):
+            relative = path.relative_to(given) if given.is_dir() else Path(path.name)
+            files.append((path, str(relative.with_suffix(""))))
+    names = [name for _, name in files]
+    if len(set(names)) < len(names):
+        double = next(n for n in names if names.count(n) > 1)
+        raise FrugalsegError(
+            f"Several images would be written as {double}.png: label them one folder at a time."
+        )
+    return files
+
+
+def _same_data(runs: Sequence[Run]) -> None:
+    for one, other in itertools.pairwise(runs):
+        if one.classes.names != other.classes.names:
+            raise FrugalsegError(
+                f"{one.folder} and {other.folder} have other classes: compare runs on one data set."
+            )
+        names = [Path(run.config.data).resolve().name for run in (one, other)]
+        if names[0] != names[1]:
+            raise FrugalsegError(
+                f"{one.folder} was trained on {names[0]}, {other.folder} on {names[1]}: "
+                "compare runs on one data set."
+            )
+
+
+def _true_samplings(
+    pixels: Any, mask: Path, classes: Path | None, targets: Sequence[str] | None, size: Size
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Samplings by true boundaries: equal density, and the sweep of smoothness of figure 3."""
+    import torch
+
+    from frugalseg.data.classes import infer_classes, read_classes
+    from frugalseg.data.masks import read_mask, read_raw
+    from frugalseg.networks.samplers import default_view
+    from frugalseg.sampling import (
+        boundary_density,
+        boundary_sampling,
+        equal_density_sampling,
+        uniform_sampling,
+    )
+
+    found = classes or next(
+        (p / "classes.csv" for p in mask.resolve().parents[:3] if (p / "classes.csv").is_file()),
+        None,
+    )
+    listed = infer_classes([read_raw(mask)]) if found is None else read_classes(found)
+    if targets:
+        listed = listed.with_targets(targets)
+    labels = read_mask(mask, listed)
+    if labels.shape != pixels.shape[:2]:
+        raise FrugalsegError(
+            f"{mask} is {labels.shape[0]}x{labels.shape[1]}, its image is "
+            f"{pixels.shape[0]}x{pixels.shape[1]} pixels: they must be of one size."
+        )
+    if size[0] > labels.shape[0] or size[1] > labels.shape[1]:
+        raise FrugalsegError(
+            f"{size[0]}x{size[1]} points are more than the pixels of {mask} "
+            f"({labels.shape[0]}x{labels.shape[1]}): give a smaller --size."
+        )
+    tensor = torch.from_numpy(labels)[None]
+    view = default_view(size, labels.shape[1] / labels.shape[0])
+    chosen = listed.targets or None
+    density = boundary_density(tensor, view, chosen)
+    samplings = {"equal density": equal_density_sampling(density, size)[0]}
+    for smoothness in (0.0, 0.01, 0.12, 1.0, 10.0):
+        phi = boundary_sampling(tensor, size, smoothness, targets=chosen)
+        samplings[f"energy, smoothness {smoothness:g}"] = phi[0]
+    samplings["uniform (smoothness without end)"] = uniform_sampling(size)[0]
+    return labels, listed.colours, {name: phi.numpy() for name, phi in samplings.items()}

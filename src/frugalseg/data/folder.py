@@ -1,0 +1,318 @@
+"""A folder of images and masks as a data set: classes, splits, and everything checked first."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugalseg.data._tables import read_table
+from frugalseg.data.classes import (
+    IGNORE_INDEX,
+    ClassList,
+    FineClass,
+    SegmentationClass,
+    ignored_ids,
+    infer_classes,
+    read_classes,
+    refuse_binary,
+)
+from frugalseg.data.colours import distinct_colours
+from frugalseg.data.images import IMAGE_SUFFIXES
+from frugalseg.data.layout import (
+    Problem,
+    Sample,
+    files_below,
+    find_samples,
+    require_folder,
+    size_problems,
+)
+from frugalseg.data.masks import read_raw
+from frugalseg.errors import FrugalsegError
+
+_BINARY_PROBE = 64  # masks looked at for 0 and 255 alone
+
+
+@dataclass(frozen=True)
+class SegmentationFolder:
+    """A data set: `splits` holds the samples under `train`, `val` and `test`, sorted by name."""
+
+    root: Path
+    classes: ClassList
+    splits: dict[str, tuple[Sample, ...]]
+
+
+def open_folder(
+    root: Path | str,
+    classes: Path | str | None = None,
+    ignore: Sequence[str | int] = (),
+    seed: int = 0,
+    targets: Sequence[str] | None = None,
+    mapping: Path | str | None = None,
+    val_share: float = 0.15,
+    test_share: float = 0.0,
+) -> SegmentationFolder:
+    """Open a folder of images and masks, checking all names and sizes before any work starts.
+
+    Layouts: `train/` beside `trainannot/` (and `val`, `test`); `train/images/` with
+    `train/masks/`; `images/train/` with `masks/train/`; `images/` with `masks/`, with a
+    `split.csv` (stem,split) or without. Images and masks have the same stems; sub-folders are
+    followed. Where no split is given, or none called val, one is drawn by `hold_out`.
+
+    Args:
+        root: the folder.
+        classes: a classes.csv; by default the one in the folder, else the list is made from the
+            ids in the masks.
+        ignore: names or ids of classes left out of training and scoring.
+        seed: draws the splits that the folder does not give.
+        targets: names of the classes one mainly looks for, in place of those marked.
+        mapping: a CSV file (fine_id,fine_name,coarse_id,coarse_name), also looked for in the
+            folder: the masks hold fine ids, the data set has the coarse classes.
+        val_share: share of the training images held out for validation where there is no val.
+        test_share: share of all images held out for testing where no split at all is given.
+
+    Returns:
+        The data set.
+
+    Raises:
+        FrugalsegError: what is wrong, with the first files concerned and how many there are.
+    """
+    root = Path(root)
+    found = find_samples(root)
+    samples = [sample for split in found.splits.values() for sample in split]
+    _raise_first(root, found.problems or size_problems(samples))
+    if not samples:
+        raise FrugalsegError(f"{root}: there is no image with a mask.")
+    class_list = folder_classes(root, samples, classes, ignore, targets, mapping)
+    refuse_binary_masks(root, samples, class_list)
+    splits = divide(found.splits, seed, val_share, test_share)
+    return SegmentationFolder(root, class_list, splits)
+
+
+def _raise_first(root: Path, problems: Sequence[Problem]) -> None:
+    """Raise for the first kind of problem: how many files, the first names, what to do."""
+    if not problems:
+        return
+    kind = problems[0].kind
+    same = [p for p in problems if p.kind == kind]
+    if len(same) == 1:
+        text = same[0].text if same[0].file in same[0].text else f"{same[0].file}: {same[0].text}"
+        raise FrugalsegError(f"{text.rstrip('.')}.")
+    names = ", ".join(Path(p.file).name for p in same[:3])
+    raise FrugalsegError(
+        f"{root}: {len(same)} {kind}: {names}{', ...' if len(same) > 3 else ''}. "
+        f"The first: {same[0].text.rstrip('.')}."
+    )
+
+
+def refuse_binary_masks(root: Path, samples: Sequence[Sample], classes: ClassList) -> None:
+    """Look at some masks for 0 and 255 alone, where 0 and 1 were meant."""
+    if any(c.id == IGNORE_INDEX for c in classes.classes) or classes.fine:
+        return
+    step = -(-len(samples) // _BINARY_PROBE)
+    ids: set[int] = set()
+    for raw in _read_raws(samples[::step]):
+        if raw.ndim == 3:
+            return
+        ids.update(np.unique(raw).tolist())
+        if ids - {0, IGNORE_INDEX}:
+            return
+    try:
+        refuse_binary(np.array(sorted(ids)))
+    except FrugalsegError as error:
+        raise FrugalsegError(f"{root}: {error}") from None
+
+
+def _read_raws(samples: Sequence[Sample]) -> Iterator[NDArray[np.integer]]:
+    """The masks as they are, read a few at a time in threads."""
+    masks = [sample.mask for sample in samples if sample.mask is not None]
+    with ThreadPoolExecutor(4) as pool:
+        for start in range(0, len(masks), 16):
+            yield from pool.map(read_raw, masks[start : start + 16])
+
+
+def folder_classes(
+    root: Path,
+    samples: Sequence[Sample],
+    path: Path | str | None,
+    ignore: Sequence[str | int],
+    targets: Sequence[str] | None,
+    mapping: Path | str | None,
+) -> ClassList:
+    """The class list of a folder: given, found there, or made from the masks."""
+    if path is None and (root / "classes.csv").exists():
+        path = root / "classes.csv"
+    if path is not None:
+        classes = read_classes(path, ignore if mapping is None else ())
+    elif mapping is None:
+        inferred = infer_classes(_ids_only(samples))
+        classes = ClassList(inferred.classes, frozenset(ignored_ids(inferred.classes, ignore)))
+    else:
+        classes = None
+    if mapping is not None:
+        classes = merge_classes(classes, _mapping_path(root, mapping), ignore)
+    assert classes is not None
+    return classes if targets is None else classes.with_targets(targets)
+
+
+def _ids_only(samples: Sequence[Sample]) -> Iterator[NDArray[np.integer]]:
+    """The masks' ids; colours need a class list."""
+    for sample, raw in zip(samples, _read_raws(samples), strict=True):
+        if raw.ndim == 3:
+            raise FrugalsegError(
+                f"{sample.mask} holds colours, not ids. "
+                "Say what they mean in a classes.csv (name,id,colour,target) in the folder."
+            )
+        yield raw
+
+
+def _mapping_path(root: Path, mapping: Path | str) -> Path:
+    """Where the mapping file is: as given, or in the folder."""
+    inside = root / mapping
+    return inside if not Path(mapping).exists() and inside.exists() else Path(mapping)
+
+
+def merge_classes(
+    classes: ClassList | None, path: Path | str, ignore: Sequence[str | int] = ()
+) -> ClassList:
+    """Merge classes into coarser ones.
+
+    A coarse class is a target where all of its fine classes are.
+
+    Args:
+        classes: the fine classes; None where there is no list (masks of ids alone).
+        path: a CSV file with the columns fine_id, fine_name, coarse_id, coarse_name.
+        ignore: names or ids of coarse classes to leave out.
+
+    Raises:
+        FrugalsegError: the file cannot be read, or does not fit the class list.
+    """
+    path = Path(path)
+    into, names = _read_mapping(path)
+    known = {c.id: c for c in classes.classes} if classes else {}
+    ignored = classes.ignored_ids if classes else frozenset[int]()
+    for c in known.values():
+        if c.id not in into and c.id not in ignored:
+            raise FrugalsegError(f"{path}: no line for the class {c.name} (id {c.id}). Add one.")
+    extra = sorted(into.keys() - known.keys()) if classes else []
+    if extra:
+        raise FrugalsegError(f"{path}: the fine id {extra[0]} is not in the class list.")
+    members = {
+        coarse: [known[f].target for f in into if f in known and into[f] == coarse]
+        for coarse in names
+    }
+    coarse = [
+        SegmentationClass(names[id_], id_, colour, bool(members[id_]) and all(members[id_]))
+        for id_, colour in zip(sorted(names), distinct_colours(len(names)), strict=True)
+    ]
+    left_out = ignored_ids(coarse, ignore) | {
+        c.id for c in coarse if c.name.lower() in ("void", "ignore", "ignored")
+    }
+    fine = tuple(
+        FineClass(id_, into.get(id_), known[id_].colour if id_ in known else None)
+        for id_ in sorted(into.keys() | known.keys())
+    )
+    return ClassList(tuple(coarse), frozenset(left_out), fine)
+
+
+def _read_mapping(path: Path) -> tuple[dict[int, int], dict[int, str]]:
+    """Coarse id by fine id, and coarse name by coarse id."""
+    into: dict[int, int] = {}
+    names: dict[int, str] = {}
+    rows = read_table(path, ("fine_id", "fine_name", "coarse_id", "coarse_name"))
+    for line, row in rows:
+        try:
+            fine, coarse = int(row["fine_id"]), int(row["coarse_id"])
+        except ValueError:
+            raise FrugalsegError(
+                f"{path}, line {line}: fine_id and coarse_id must be whole numbers."
+            ) from None
+        name = row["coarse_name"]
+        if not (0 <= fine <= 65535 and 0 <= coarse <= 65535):
+            raise FrugalsegError(f"{path}, line {line}: ids must lie from 0 to 65535.")
+        if fine in into:
+            raise FrugalsegError(f"{path}, line {line}: the fine id {fine} is listed twice.")
+        if names.setdefault(coarse, name) != name:
+            raise FrugalsegError(
+                f"{path}, line {line}: the coarse id {coarse} is {names[coarse]!r} and {name!r}."
+            )
+        into[fine] = coarse
+    if not into:
+        raise FrugalsegError(f"{path}: the mapping is empty.")
+    return into, names
+
+
+def hold_out(
+    samples: Sequence[Sample], share: float, seed: int
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Draw a part of the samples by seed.
+
+    Single images are drawn: where neighbouring ones look alike (frames of a video), give the split
+    in a `split.csv` instead, or the part held out is easier than new images are.
+
+    Args:
+        samples: at least 2.
+        share: of them to hold out, above 0 and below 1; at least one is held out and one stays.
+        seed: the same seed and names give the same parts.
+
+    Returns:
+        kept, held: both sorted by name.
+
+    Raises:
+        FrugalsegError: fewer than 2 samples, or no such share.
+    """
+    if not 0 < share < 1:
+        raise FrugalsegError(f"The share to hold out is {share}; it must lie between 0 and 1.")
+    if len(samples) < 2:
+        raise FrugalsegError(
+            f"{len(samples)} image is too few to hold one out for validation. Add images."
+        )
+    ordered = sorted(samples, key=lambda sample: sample.name)
+    count = min(max(1, round(share * len(ordered))), len(ordered) - 1)
+    drawn = set(np.random.default_rng(seed).permutation(len(ordered))[:count].tolist())
+    kept = tuple(s for i, s in enumerate(ordered) if i not in drawn)
+    return kept, tuple(s for i, s in enumerate(ordered) if i in drawn)
+
+
+def divide(
+    splits: dict[str, list[Sample]], seed: int, val_share: float, test_share: float
+) -> dict[str, tuple[Sample, ...]]:
+    """Draw the splits that a folder does not give."""
+    result = {name: tuple(samples) for name, samples in splits.items() if name}
+    if "" in splits:
+        result["train"] = tuple(splits[""])
+        if test_share > 0:
+            result["train"], result["test"] = hold_out(result["train"], test_share, seed)
+    if "train" in result and not result.get("val"):
+        result["train"], result["val"] = hold_out(result["train"], val_share, seed)
+    return {name: result[name] for name in ("train", "val", "test") if name in result}
+
+
+def list_images(path: Path | str) -> list[Path]:
+    """The images meant by a file, a folder (with its sub-folders) or a pattern, sorted.
+
+    Args:
+        path: like `photo.jpg`, `photos/`, `photos/*.jpg` or `photos/**/*.png`.
+
+    Raises:
+        FrugalsegError: there is nothing there, or no image among it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        require_folder(path)
+        images = list(files_below(path, IMAGE_SUFFIXES))
+    elif path.exists():
+        images = [path]
+    else:
+        matches = [Path(match) for match in glob(str(path), recursive=True)]  # noqa: PTH207
+        images = sorted(m for m in matches if m.is_file() and m.suffix.lower() in IMAGE_SUFFIXES)
+        if not matches:
+            raise FrugalsegError(f"{path}: there is no such file or folder.")
+    if not images:
+        raise FrugalsegError(
+            f"{path}: no image there (looked for {' '.join(sorted(IMAGE_SUFFIXES))})."
+        )
+    return images

@@ -1,0 +1,206 @@
+"""Finding images and their masks in a folder: the layouts that are understood."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from frugalseg.data._tables import read_table
+from frugalseg.data.images import IMAGE_SUFFIXES, image_size
+from frugalseg.data.masks import MASK_SUFFIXES
+from frugalseg.errors import FrugalsegError
+
+SPLITS = ("train", "val", "test")
+LAYOUTS = (
+    "train/ beside trainannot/, train/images/ with train/masks/, images/train/ with masks/train/, "
+    "or images/ with masks/ (and a split.csv where the split is given)"
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image and its mask; `name` is its path below the images' folder without the suffix."""
+
+    name: str
+    image: Path
+    mask: Path | None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with one file: `kind` is a short heading, `text` says what to do."""
+
+    kind: str
+    file: str
+    text: str
+
+
+@dataclass
+class Found:
+    """The samples of each split (under `""` where no split is given), and what is wrong."""
+
+    splits: dict[str, list[Sample]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def find_samples(root: Path) -> Found:
+    """Find the images and masks of a data folder.
+
+    Args:
+        root: the folder, in one of the layouts.
+
+    Returns:
+        Pairs by split, and images and masks without a partner.
+
+    Raises:
+        FrugalsegError: the folder is missing, unreadable, no folder, of no known layout, or empty.
+    """
+    require_folder(root)
+    layouts: tuple[Callable[[str], tuple[Path, Path]], ...] = (
+        lambda split: (root / split, root / f"{split}annot"),
+        lambda split: (root / split / "images", root / split / "masks"),
+        lambda split: (root / "images" / split, root / "masks" / split),
+    )
+    found = Found()
+    for layout in layouts:
+        pairs = {split: layout(split) for split in SPLITS}
+        present = {s: p for s, p in pairs.items() if p[0].is_dir() and p[1].is_dir()}
+        for split, (images, masks) in present.items():
+            found.splits[split] = _pair(root, images, masks, found.problems)
+        if present:
+            _refuse_lone_folders(pairs)
+            break
+    else:
+        images, masks = root / "images", root / "masks"
+        if not (images.is_dir() and masks.is_dir()):
+            raise FrugalsegError(
+                f"{root}: no images with masks found there. The folder must hold {LAYOUTS}."
+            )
+        found.splits[""] = _pair(root, images, masks, found.problems)
+        if (root / "split.csv").is_file():
+            found.splits = _read_split(root / "split.csv", found)
+    if not any(found.splits.values()) and not found.problems:
+        raise FrugalsegError(f"{root}: its folders of images and masks are empty.")
+    return found
+
+
+def _refuse_lone_folders(pairs: dict[str, tuple[Path, Path]]) -> None:
+    """Raise where a split has images or masks only; a test split may lack masks and is left out."""
+    for split, (images, masks) in pairs.items():
+        if images.is_dir() != masks.is_dir() and not (split == "test" and images.is_dir()):
+            there, missing = (images, masks) if images.is_dir() else (masks, images)
+            raise FrugalsegError(
+                f"{there} has no partner: {missing} is missing. Add it, or move {there.name} away."
+            )
+
+
+def require_folder(root: Path) -> None:
+    """Raise where `root` is missing, is no folder, or cannot be read."""
+    if not root.exists():
+        raise FrugalsegError(f"{root}: there is no such folder.")
+    if not root.is_dir():
+        raise FrugalsegError(f"{root} is a file; a folder of images and masks is needed.")
+    try:
+        next(root.iterdir(), None)
+    except OSError as error:
+        raise FrugalsegError(f"{root} cannot be read ({error.strerror}).") from error
+
+
+def files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    """All files with these suffixes in a folder and below, sorted, without hidden ones."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise FrugalsegError(f"{folder} cannot be read ({error.strerror}).") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from files_below(entry, suffixes)
+        elif entry.suffix.lower() in suffixes:
+            yield entry
+
+
+def _by_stem(folder: Path, suffixes: frozenset[str], problems: list[Problem]) -> dict[str, Path]:
+    """Files by their path below `folder` without the suffix."""
+    files: dict[str, Path] = {}
+    for path in files_below(folder, suffixes):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in files:
+            text = f"{files[name].name} has the same stem: rename one of them"
+            problems.append(Problem("files with the same stem", str(path), text))
+        else:
+            files[name] = path
+    return files
+
+
+def _pair(root: Path, images: Path, masks: Path, problems: list[Problem]) -> list[Sample]:
+    """Join images and masks by their stems."""
+    image_files = _by_stem(images, IMAGE_SUFFIXES, problems)
+    # JPEG files among the masks are paired too: reading them says why they are of no use
+    mask_files = _by_stem(masks, MASK_SUFFIXES | {".jpg", ".jpeg"}, problems)
+    for name in sorted(image_files.keys() - mask_files.keys()):
+        text = f"there is no mask {masks.relative_to(root) / name}.png"
+        problems.append(Problem("images without a mask", str(image_files[name]), text))
+    for name in sorted(mask_files.keys() - image_files.keys()):
+        text = f"there is no image of this name in {images.relative_to(root)}"
+        problems.append(Problem("masks without an image", str(mask_files[name]), text))
+    return [
+        Sample(name, image_files[name], mask_files[name])
+        for name in sorted(image_files.keys() & mask_files.keys())
+    ]
+
+
+def _read_split(path: Path, found: Found) -> dict[str, list[Sample]]:
+    """Divide the samples as split.csv (stem,split) says."""
+    samples = {s.name: s for s in found.splits[""]}
+    rows = read_table(path, ("stem", "split"))
+    splits: dict[str, list[Sample]] = {}
+    seen: set[str] = set()
+    broken = {Path(p.file).with_suffix("").name for p in found.problems}
+    for line, row in rows:
+        stem, split = row["stem"], row["split"].lower()
+        if split not in SPLITS:
+            raise FrugalsegError(
+                f"{path}, line {line}: the split {split!r} must be one of {', '.join(SPLITS)}."
+            )
+        if stem in seen:
+            raise FrugalsegError(f"{path}, line {line}: {stem} is listed twice.")
+        seen.add(stem)
+        if stem in samples:
+            splits.setdefault(split, []).append(samples[stem])
+        elif Path(stem).name not in broken:
+            text = f"line {line}: there is no image {stem}"
+            found.problems.append(Problem("lines of split.csv without an image", str(path), text))
+    for name in sorted(samples.keys() - seen):
+        text = "add a line to split.csv, or remove the image and its mask"
+        found.problems.append(Problem("images not in split.csv", str(samples[name].image), text))
+    return {s: sorted(splits[s], key=lambda x: x.name) for s in SPLITS if s in splits}
+
+
+def size_problem(sample: Sample) -> Problem | None:
+    """What is wrong with the sizes of an image and its mask, or with reading their headers."""
+    try:
+        image = image_size(sample.image)
+    except FrugalsegError as error:
+        return Problem("images that cannot be read", str(sample.image), str(error))
+    if sample.mask is None:
+        return None
+    try:
+        mask = image_size(sample.mask)
+    except FrugalsegError as error:
+        return Problem("masks that cannot be read", str(sample.mask), str(error))
+    if image == mask:
+        return None
+    text = (
+        f"its mask has {mask[0]}x{mask[1]} pixels, the image {image[0]}x{image[1]} (rows x columns)"
+    )
+    if image == mask[::-1]:
+        text += "; the image may be turned by its EXIF orientation and the mask not"
+    return Problem("images and masks of different size", str(sample.image), text)
+
+
+def size_problems(samples: list[Sample]) -> list[Problem]:
+    """`size_problem` of many samples, read in threads."""
+    with ThreadPoolExecutor(8) as pool:
+        return [problem for problem in pool.map(size_problem, samples) if problem]

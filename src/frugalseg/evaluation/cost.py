@@ -1,0 +1,112 @@
+"""What an answer costs: multiply-adds, seconds by stage, peak memory."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+NOT_COUNTED = (
+    "Counted are the multiply-adds of convolutions, matrix products and attention, for one image, "
+    "the same way for every sampler and segmenter. Not counted are decoding the file, making the "
+    "view, reading the samples from the image (warp), interpolating the answer back and taking its "
+    "argmax, iterations of the solver that places the samples, and element-wise work: activations, "
+    "normalisation, pooling, resizing, additions. The seconds hold all of it."
+)
+
+
+def count_multiply_adds(module: nn.Module, *inputs: torch.Tensor) -> int:
+    """Multiply-adds of one forward pass, in evaluation mode and without gradients.
+
+    Args:
+        module: the network; its training flags are as before afterwards.
+        inputs: what it is called with, on its device. Give a batch of one for the cost of an image.
+
+    Returns:
+        Multiply-adds: half of what `torch.utils.flop_counter` counts, which sees convolutions,
+        matrix products and attention. `NOT_COUNTED` says what it does not see.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    training = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            module(*inputs)
+    finally:
+        for part, flag in training.items():
+            part.training = flag
+    return int(counter.get_total_flops()) // 2
+
+
+class StageTimer:
+    """Seconds by stage of a pipeline.
+
+    With a CUDA device the clock is read only when the device has finished what it was given, so
+    that each stage bears its own cost.
+
+    >>> timer = StageTimer()
+    >>> for _ in range(3):
+    ...     with timer("decode"):
+    ...         pass
+    ...     with timer("segmenter"):
+    ...         pass
+    >>> list(timer.median())
+    ['decode', 'segmenter', 'total']
+    """
+
+    def __init__(self, device: torch.device | str | None = None) -> None:
+        self._device = torch.device(device) if device is not None else None
+        self._seconds: dict[str, list[float]] = {}
+
+    @contextmanager
+    def __call__(self, stage: str, images: int = 1) -> Iterator[None]:
+        """Time the body as one call of `stage` on `images` images; nothing is kept if it raises."""
+        start = self._clock()
+        yield
+        self._seconds.setdefault(stage, []).append((self._clock() - start) / images)
+
+    def reset(self) -> None:
+        """Forget everything so far, for example a warm-up."""
+        self._seconds.clear()
+
+    def median(self) -> dict[str, float]:
+        """Median seconds an image of each stage in order of appearance, and their sum: "total"."""
+        return self._summary(statistics.median)
+
+    def mean(self) -> dict[str, float]:
+        """Mean seconds an image of each stage in order of appearance, and their sum: "total"."""
+        return self._summary(statistics.fmean)
+
+    def _summary(self, statistic: Callable[[list[float]], float]) -> dict[str, float]:
+        seconds = {stage: float(statistic(values)) for stage, values in self._seconds.items()}
+        return {**seconds, "total": sum(seconds.values())}
+
+    def _clock(self) -> float:
+        if self._device is not None and self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
+
+
+def peak_memory_bytes(device: torch.device | str = "cpu") -> int:
+    """Most memory held so far.
+
+    Args:
+        device: for a CUDA device the most that torch had allocated on it; for the CPU the largest
+            resident size of this process since it started, interpreter and libraries included (some
+            hundreds of megabytes before the first image).
+
+    Returns:
+        Bytes.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

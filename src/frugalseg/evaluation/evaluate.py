@@ -1,0 +1,135 @@
+"""Evaluate a run: scores at original resolution and what they cost, one result for each split."""
+
+import operator
+from collections.abc import Callable, Iterable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from frugalseg.data.classes import ClassList
+from frugalseg.data.folder import SegmentationFolder
+from frugalseg.data.layout import Sample
+from frugalseg.data.masks import read_mask
+from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.cost import (
+    NOT_COUNTED,
+    StageTimer,
+    count_multiply_adds,
+    peak_memory_bytes,
+)
+from frugalseg.evaluation.results import command_line, environment
+from frugalseg.evaluation.scores import count_image, summarise
+from frugalseg.pipeline import FrugalModel
+from frugalseg.runs import Run, config_hash
+from frugalseg.sampling import folded_cells
+
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+def evaluate_run(
+    run: Run, dataset: SegmentationFolder, split: str, progress: Progress = iter
+) -> dict[str, Any]:
+    """Predict every image of a split and score the answers against its masks.
+
+    Args:
+        run: a loaded run.
+        dataset: the folder to score on; its classes must be the run's.
+        split: which of its splits.
+        progress: wraps the loop over images.
+
+    Returns:
+        A result for :func:`write_result`.
+
+    Raises:
+        FrugalsegError: the split is missing or empty, or the classes differ.
+    """
+    samples = dataset.splits.get(split) or ()
+    if not samples:
+        raise FrugalsegError(
+            f"{dataset.root} has no images in the split {split!r}; it has "
+            f"{', '.join(s for s, images in dataset.splits.items() if images)}."
+        )
+    if dataset.classes.names != run.classes.names:
+        raise FrugalsegError(f"{dataset.root} has other classes than the run {run.folder}.")
+    classes, model = run.classes, run.model
+    timer = StageTimer(model.device)
+    model.predict(samples[0].image, _truth(samples[0], classes), classes.targets)  # warm up
+    counts, folded = [], 0.0
+    for sample in progress(samples):
+        truth = _truth(sample, classes)
+        answer = model.predict(sample.image, truth, classes.targets, timer)
+        counts.append(count_image(answer.labels, truth, classes.num_classes, classes.targets))
+        folded += folded_cells(answer.phi[None]).item()
+        counts = [reduce(operator.add, counts)]
+    return {
+        "format": 1,
+        "what": _what(run, dataset.root, split, len(samples)),
+        "environment": environment(),
+        "scores": summarise(counts[0], classes.names, classes.targets),
+        "cost": {
+            "multiply_adds": multiply_adds(model),
+            "not_counted": NOT_COUNTED,
+            "seconds": timer.median(),
+            "peak_memory_bytes": peak_memory_bytes(model.device),
+        },
+        "folded_cells": folded / len(samples),
+        "pixels_read": model.size[0] * model.size[1],
+    }
+
+
+def multiply_adds(model: FrugalModel) -> dict[str, int]:
+    """Multiply-adds an image of the sampler's network and of the segmenter.
+
+    Args:
+        model: the model.
+
+    Returns:
+        ``{"sampler": ..., "segmenter": ..., "total": ...}``.
+    """
+    network = getattr(model.sampler, "network", None)
+    sampler = 0
+    if network is not None:
+        sampler = count_multiply_adds(network, torch.rand(1, 3, *model.view, device=model.device))
+    inputs = [torch.rand(1, 3, *model.size, device=model.device)]
+    if model.segmenter.extra_channels:
+        channels = model.segmenter.extra_channels
+        inputs.append(torch.rand(1, channels, *model.size, device=model.device))
+    segmenter = count_multiply_adds(model.segmenter, *inputs)
+    return {"sampler": sampler, "segmenter": segmenter, "total": sampler + segmenter}
+
+
+def _truth(sample: Sample, classes: ClassList) -> NDArray[np.uint8]:
+    assert sample.mask is not None
+    return read_mask(sample.mask, classes)
+
+
+def _what(run: Run, root: Path, split: str, images: int) -> dict[str, Any]:
+    config = run.config
+    return {
+        "command": command_line(),
+        "run": run.folder.name,
+        "data": root.name,
+        "split": split,
+        "images": images,
+        "config_hash": config_hash(config),
+        "seed": config.seed,
+        "sampler": config.sampler,
+        "size": list(config.size),
+        "segmenter": config.segmenter,
+        "encoder": None if config.segmenter == "unet-plain" else config.encoder,
+        "trust": run.state["trust"],
+        "steps": config.steps,
+        "variant": _variant(run),
+    }
+
+
+def _variant(run: Run) -> str | None:
+    """What else tells the run from others of its sampler: settings away from their defaults."""
+    config, default = run.config, type(run.config)(run.config.data)
+    names = ("told", "loss", "folds", "joint", "batch", "rate", "sampler_steps", "sampler_options")
+    changed = [n for n in names if getattr(config, n) != getattr(default, n)]
+    return ", ".join(f"{n}={getattr(config, n)}" for n in changed) or None

@@ -1,0 +1,187 @@
+"""Pictures for reports: labels in colour, sampling points on an image, files as text.
+
+Images are (H, W, 3) uint8 RGB, label maps (H, W) class indices with 255 for pixels to ignore,
+colours (C, 3) uint8, and `phi` (h, w, 2) holds (row, col) in [0, 1] as everywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+
+POINT_COLOUR = (255, 214, 10)
+IGNORED_COLOUR = (128, 128, 128)
+
+# Okabe and Ito's eight, told apart by the colour-blind as well.
+DEFAULT_COLOURS: Picture = np.array(
+    [
+        *((0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115)),
+        *((240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)),
+    ],
+    dtype=np.uint8,
+)
+
+
+def colour_labels(labels: npt.NDArray[Any], colours: Picture) -> Picture:
+    """Paint each class in its colour and pixels to ignore in grey.
+
+    Args:
+        labels: (H, W) class indices; indices beyond the colours begin again with the first.
+        colours: (C, 3).
+
+    Returns:
+        (H, W, 3).
+    """
+    table = np.resize(np.asarray(colours, dtype=np.uint8), (256, 3))
+    table[255] = IGNORED_COLOUR
+    painted: Picture = table[labels]
+    return painted
+
+
+def overlay(
+    image: Picture, labels: npt.NDArray[Any], colours: Picture, alpha: float = 0.5
+) -> Picture:
+    """Lay the labels over the image; pixels to ignore show the image alone.
+
+    Args:
+        image: (H, W, 3).
+        labels: (H, W).
+        colours: (C, 3).
+        alpha: share of the colour, 0 to 1.
+
+    Returns:
+        (H, W, 3).
+    """
+    share = np.where(labels == 255, 0.0, alpha)[..., None]
+    mixed = image * (1 - share) + colour_labels(labels, colours) * share
+    return np.asarray(mixed.round(), dtype=np.uint8)
+
+
+def shrink(image: Picture, side: int, nearest: bool = False) -> Picture:
+    """Reduce a picture until its longer side is `side`; smaller ones stay as they are.
+
+    Args:
+        image: (H, W, 3) or (H, W).
+        side: pixels.
+        nearest: take single pixels, for label maps and what is painted from them, instead of
+            averaging.
+    """
+    from PIL import Image
+
+    factor = side / max(image.shape[:2])
+    if factor >= 1:
+        return image
+    size = tuple(max(1, round(length * factor)) for length in image.shape[1::-1])
+    how = Image.Resampling.NEAREST if nearest else Image.Resampling.BOX
+    return np.asarray(Image.fromarray(image).resize(size, how))
+
+
+def draw_samples(
+    image: Picture, phi: npt.NDArray[Any], mesh: bool = False, side: int = 1024
+) -> Picture:
+    """Draw the sampling points on a dimmed copy of the image.
+
+    The picture's size is `side` whatever the image's, and the points are as large as their number
+    allows, so that they can be told apart on small and large images alike.
+
+    Args:
+        image: (H, W, 3).
+        phi: (h, w, 2) places in [0, 1].
+        mesh: draw the lines between neighbouring samples as well, and the points smaller.
+        side: length of the picture's longer side in pixels.
+
+    Returns:
+        (H', W', 3) with max(H', W') = `side`.
+    """
+    from PIL import Image
+
+    factor = side / max(image.shape[:2])
+    height, width = (max(1, round(length * factor)) for length in image.shape[:2])
+    how = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
+    base = Image.fromarray(image).resize((width, height), how)
+    grey = base.convert("L").convert("RGB")
+    base = Image.blend(Image.blend(base, grey, 0.3), Image.new("RGB", base.size), 0.35)
+    # Centres of pixels, as phi counts them, to the corners that the drawing counts from.
+    places = np.asarray(phi, dtype=float) * (height - 1, width - 1) + 0.5
+    radii = _radii(places, (height * width / (phi.shape[0] * phi.shape[1])) ** 0.5)
+    if mesh:
+        radii = radii * 0.6
+        base.paste((120, 200, 255), mask=_mesh_mask(places, base.size))
+    # A dark rim sets larger points off from bright ground; small ones it would drown.
+    rim = np.where(radii > 1.5, 0.8, 0.0)
+    base.paste((0, 0, 0), mask=_dots_mask(places, radii + rim, base.size))
+    base.paste(POINT_COLOUR, mask=_dots_mask(places, radii, base.size))
+    return np.asarray(base)
+
+
+_FINE = 4  # drawn this much larger and reduced, for smooth edges
+
+
+def _radii(places: npt.NDArray[Any], spacing: float) -> npt.NDArray[Any]:
+    """(h, w) radii: a share of the mean spacing, less where the neighbours are nearer."""
+    nearest = np.full(places.shape[:2], spacing)
+    for axis in (0, 1):
+        along = np.moveaxis(nearest, axis, 0)
+        step = np.linalg.norm(np.diff(np.moveaxis(places, axis, 0), axis=0), axis=-1)
+        np.minimum(along[1:], step, out=along[1:])
+        np.minimum(along[:-1], step, out=along[:-1])
+    most = min(0.24 * spacing, 6.0)
+    return np.clip(0.36 * nearest, min(1.3, most), most)
+
+
+def _dots_mask(places: npt.NDArray[Any], radii: npt.NDArray[Any], size: tuple[int, int]) -> Any:
+    from PIL import Image, ImageDraw
+
+    mask = Image.new("L", (size[0] * _FINE, size[1] * _FINE))
+    draw = ImageDraw.Draw(mask)
+    centres = (places.reshape(-1, 2) * _FINE).tolist()
+    for (row, col), radius in zip(centres, (radii.ravel() * _FINE).tolist(), strict=True):
+        draw.ellipse((col - radius, row - radius, col + radius, row + radius), fill=255)
+    return mask.reduce(_FINE)
+
+
+def _mesh_mask(places: npt.NDArray[Any], size: tuple[int, int]) -> Any:
+    from PIL import Image, ImageDraw
+
+    mask = Image.new("L", (size[0] * _FINE, size[1] * _FINE))
+    draw = ImageDraw.Draw(mask)
+    corners = places[..., ::-1] * _FINE  # (x, y), as the drawing wants them
+    for line in [*corners, *corners.transpose(1, 0, 2)]:
+        draw.line([tuple(corner) for corner in line], fill=150, width=_FINE // 2 + 1)
+    return mask.reduce(_FINE)
+
+
+def to_data_uri(array: Picture, format: str = "png") -> str:  # noqa: A002
+    """Encode a picture as a `data:` address, to put into a page.
+
+    Args:
+        array: (H, W, 3) or (H, W).
+        format: "png" (exact; few colours are stored as a palette) or "jpeg".
+    """
+    content = encode(array, format)
+    return f"data:image/{format};base64,{base64.b64encode(content).decode()}"
+
+
+def encode(array: Picture, format: str) -> bytes:  # noqa: A002
+    """Bytes of a PNG or JPEG file that holds the picture."""
+    from PIL import Image
+
+    picture = Image.fromarray(np.ascontiguousarray(array))
+    file = io.BytesIO()
+    if format == "jpeg":
+        # Full colour resolution: single points must not fade.
+        picture.convert("RGB").save(file, "JPEG", quality=86, subsampling=0, optimize=True)
+    elif format == "png":
+        colours = picture.getcolors(256) if picture.mode == "RGB" else None
+        if colours:
+            picture = picture.quantize(len(colours), dither=Image.Dither.NONE)
+        picture.save(file, "PNG", optimize=True)
+    else:
+        raise ValueError(f"format is {format!r}, must be 'png' or 'jpeg'")
+    return file.getvalue()

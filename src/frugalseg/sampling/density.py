@@ -1,0 +1,291 @@
+"""Equal-density sampling: neighbouring samples are the closer, the more density lies between them.
+
+The equidistribution principle of moving meshes (de Boor 1973; Winslow 1966; Huang and Russell
+2011): find the covering phi that minimises
+
+    sum over neighbour pairs of rho(middle of the pair) * |phi - phi'|^2,
+
+rho read where the pairs come to lie. In one dimension that makes every gap inversely proportional
+to the density in it. With rho frozen this is a grid of springs (:mod:`._springs`), whose cells are
+strictly convex whatever rho: a placement that came out folded is mended by one such solve.
+
+Reading rho again after a full solve does not converge where rho changes within a cell: the samples
+jump over a peak and back. What makes it converge: rho smoothed to the spacing of the samples
+(``blur``), steps of 0.7 of the way, and a start from coarser grids, with rho smoothed to theirs.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from frugalseg.sampling._springs import rest_positions
+from frugalseg.sampling._threads import in_parts
+from frugalseg.sampling.grids import (
+    blend_with_uniform,
+    folded_cells,
+    resize_sampling,
+    uniform_sampling,
+)
+
+DAMPING = 0.7
+LEVELS = 4
+COARSEST = 6
+COARSE_BLUR = 0.35
+
+
+def equal_density_sampling(
+    density: Tensor,
+    size: tuple[int, int],
+    share: float | Tensor = 0.5,
+    blur: float = 1.0,
+    steps: int = 12,
+) -> Tensor:
+    """Place samples by equal density.
+
+    The samples follow ``rho = (1 - share) + share * r / mean(r)``, ``r`` the blurred density. Only
+    the shape of ``density`` matters, not its scale; a flat one (an unsure network) gives uniform
+    sampling, and so does an empty one.
+
+    Args:
+        density: ``(N, a, b)``, finite: what deserves samples, on cells that tile the image (cell
+            ``(i, j)`` covers rows ``i / a`` to ``(i + 1) / a``). a and b at least 2. What is below
+            0 counts as 0.
+        size: number of samples ``(h, w)``, at least 2 each.
+        share: part of rho's mass that follows the density, in ``[0, 1)``; the rest is spread
+            evenly. A number or an ``(N,)`` tensor.
+        blur: standard deviation, in spacings of the uniform samples, of the Gaussian that smooths
+            the density. Below about 0.5 the placement may be uneven.
+        steps: damped steps on each of up to four grids from coarse to fine; above 0.
+
+    Returns:
+        ``(N, h, w, 2)`` of the dtype of ``density``: covering, without folded cells,
+        differentiable in ``density`` and ``share`` (by the implicit function, so that the cost and
+        memory of the backward do not grow with ``steps``).
+
+    Raises:
+        ValueError: for shapes, sizes or shares that cannot be, and for a density that is not
+            finite.
+
+    >>> density = torch.zeros(1, 16, 16)
+    >>> density[:, :, 8:] = 1.0
+    >>> phi = equal_density_sampling(density, (9, 9))
+    >>> bool(phi[0, 4, 4, 1] > 0.55)  # the middle sample moved towards the dense half
+    True
+    """
+    if density.ndim != 3 or min(density.shape[1:]) < 2:
+        raise ValueError(
+            f"density is (N, a, b) with a and b at least 2, not {tuple(density.shape)}"
+        )
+    if min(size) < 2:
+        raise ValueError(f"a sampling needs at least 2x2 points, not {size[0]}x{size[1]}")
+    if density.dtype not in (torch.float32, torch.float64):
+        density = density.float()
+    rho = relative_density(density, size, share, blur)
+    phi: Tensor = _EqualDensity.apply(rho, size, steps)  # type: ignore[no-untyped-call]
+    return phi
+
+
+def relative_density(
+    density: Tensor, size: tuple[int, int], share: float | Tensor = 0.5, blur: float = 1.0
+) -> Tensor:
+    """The density that samples follow: of mean one, smooth on their scale, nowhere near zero.
+
+    Args:
+        density, size, share, blur: as in :func:`equal_density_sampling`.
+
+    Returns:
+        ``(N, a, b)``, at least ``1 - share``.
+
+    Raises:
+        ValueError: where ``share`` lies outside ``[0, 1)`` or the density is not finite.
+    """
+    if isinstance(share, Tensor):
+        share = share.to(density).reshape(-1, 1, 1)
+        sound = bool(((share >= 0) & (share < 1)).all())
+    else:
+        sound = 0 <= share < 1
+    if not sound:
+        raise ValueError(f"share must lie in [0, 1), not {share}")
+    # scaled by its peak first, so that sums of huge or tiny densities stay in range
+    peak = density.detach().amax((1, 2), keepdim=True)
+    least = torch.finfo(density.dtype).tiny
+    smooth = (density / peak.clamp_min(least)).clamp_min(0)
+    if blur > 0:
+        smooth = _blur(smooth, blur, size)
+    mean = smooth.mean((1, 2), keepdim=True)
+    if not bool((peak.isfinite() & mean.isfinite()).all()):
+        raise ValueError("the density holds values that are not finite")
+    relative = torch.where(peak <= least, 1.0, smooth / mean.clamp_min(least))
+    return (1 - share) + share * relative
+
+
+class _EqualDensity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, rho, size, steps):  # type: ignore[no-untyped-def]
+        phi = _place(rho.detach(), size, steps)
+        ctx.save_for_backward(rho, phi)
+        return phi
+
+    @staticmethod
+    def backward(ctx, *gradients):  # type: ignore[no-untyped-def]
+        rho, phi = ctx.saved_tensors
+        return _implicit_gradient(rho, phi, gradients[0]), None, None
+
+
+def _place(rho: Tensor, size: tuple[int, int], steps: int) -> Tensor:
+    if rho.device.type != "cpu":
+        return _unfolded(place_with_tensors(rho, size, steps), rho)
+    from frugalseg.sampling._density_numba import equal_density
+    from frugalseg.sampling._multigrid_numba import grid_levels
+
+    phi, folded = rho.new_empty(len(rho), *size, 2), np.zeros(len(rho), np.bool_)
+    out = phi.numpy()
+    sizes, masks, uniform = grid_levels(*size, out.dtype)
+    source = torch.stack(_smoothed(rho, [(h, w) for h, w, _ in sizes[:-1].tolist()]), 1).numpy()
+
+    def work(first: int, last: int) -> None:
+        for n in range(first, last):
+            folded[n] = equal_density(source[n], out[n], sizes, masks, uniform, steps, DAMPING)
+
+    in_parts(work, len(rho))
+    return _unfolded(phi, rho) if folded.any() else phi
+
+
+def _smoothed(rho: Tensor, sizes: list[tuple[int, int]]) -> list[Tensor]:
+    """rho for each grid, the finest first: on coarser ones it must not change within a cell."""
+    return [rho, *(_blur(rho, COARSE_BLUR, size) for size in sizes[1:LEVELS])]
+
+
+def place_with_tensors(rho: Tensor, size: tuple[int, int], steps: int) -> Tensor:
+    """The placement in plain tensor operations, for devices without a kernel of ours.
+
+    Args:
+        rho: ``(N, a, b)`` from :func:`relative_density`.
+        size: number of samples ``(h, w)``.
+        steps: as in :func:`equal_density_sampling`.
+
+    Returns:
+        ``(N, h, w, 2)``.
+    """
+    sizes = [size]
+    while len(sizes) < LEVELS and min(sizes[-1]) > COARSEST:
+        sizes.append((sizes[-1][0] // 2 + 1, sizes[-1][1] // 2 + 1))
+    phi = uniform_sampling(sizes[-1], len(rho), rho.dtype, rho.device)
+    for grid, smooth in zip(sizes[::-1], _smoothed(rho, sizes)[::-1], strict=True):
+        phi = resize_sampling(phi, grid)
+        for _ in range(steps):
+            phi = phi + DAMPING * (_step(phi, smooth) - phi)
+    return phi
+
+
+def _step(phi: Tensor, rho: Tensor) -> Tensor:
+    """Where the springs come to rest whose stiffness is read between the nodes of ``phi``."""
+    vertical = _read(rho, (phi[:, 1:] + phi[:, :-1]) / 2)
+    horizontal = _read(rho, (phi[:, :, 1:] + phi[:, :, :-1]) / 2)
+    return rest_positions(vertical, horizontal, start=phi)
+
+
+def _read(rho: Tensor, phi: Tensor) -> Tensor:
+    # cells tile the image, so 0 and 1 are their outer edges: align_corners=False
+    grid = phi.flip(-1) * 2 - 1
+    return F.grid_sample(rho[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
+
+
+def _unfolded(phi: Tensor, rho: Tensor) -> Tensor:
+    """Guard the promise: where rounding left a folded cell, solve on, then lean to uniform."""
+    folded = folded_cells(phi) > 0
+    if not bool(folded.any()):
+        return phi
+    vertical = _read(rho, (phi[:, 1:] + phi[:, :-1]) / 2)
+    horizontal = _read(rho, (phi[:, :, 1:] + phi[:, :, :-1]) / 2)
+    exact = rest_positions(vertical.double(), horizontal.double()).to(phi.dtype)
+    phi = torch.where(folded[:, None, None, None], exact, phi)
+    trust = 1.0
+    while trust > 0.01 and bool((folded_cells(phi) > 0).any()):
+        trust *= 0.8
+        folded = folded_cells(phi) > 0
+        phi = torch.where(folded[:, None, None, None], blend_with_uniform(phi, 0.8), phi)
+    return phi
+
+
+def _implicit_gradient(rho: Tensor, phi: Tensor, gradient: Tensor) -> Tensor:
+    if rho.device.type != "cpu":
+        return gradient_with_tensors(rho, phi, gradient)
+    from frugalseg.sampling._density_numba import equal_density_gradient
+    from frugalseg.sampling._multigrid_numba import grid_levels
+
+    limit, tolerance = _accuracy(rho)
+    out = torch.zeros_like(rho, memory_format=torch.contiguous_format)
+    arrays = [x.detach().contiguous().numpy() for x in (rho, phi, gradient, out)]
+    sizes, masks, _ = grid_levels(*phi.shape[1:3], arrays[0].dtype)
+
+    def work(first: int, last: int) -> None:
+        for n in range(first, last):
+            one = (x[n] for x in arrays)
+            equal_density_gradient(*one, sizes, masks, DAMPING, limit, tolerance)
+
+    in_parts(work, len(rho))
+    return out
+
+
+def _accuracy(rho: Tensor) -> tuple[int, float]:
+    return (60, 1e-3) if rho.dtype == torch.float32 else (400, 1e-11)
+
+
+def gradient_with_tensors(rho: Tensor, phi: Tensor, gradient: Tensor) -> Tensor:
+    """Gradient through the fixed point ``phi = step(phi, rho)``, for devices without a kernel.
+
+    With ``J`` the Jacobian of the step by phi, ``u = gradient + J^T u`` is found by the same damped
+    iteration as phi was; then rho's gradient is that of the step, weighted by u.
+
+    Args:
+        rho: ``(N, a, b)`` from :func:`relative_density`.
+        phi: ``(N, h, w, 2)``, the placement for it.
+        gradient: ``(N, h, w, 2)``, of what is differentiated by phi.
+
+    Returns:
+        ``(N, a, b)``, by rho.
+    """
+    with torch.enable_grad():
+        rho = rho.detach().requires_grad_()
+        phi = phi.detach().requires_grad_()
+        moved = _step(phi, rho)
+    limit, tolerance = _accuracy(rho)
+    u = gradient
+    for _ in range(limit):
+        (back,) = torch.autograd.grad(moved, phi, u, retain_graph=True)
+        change = gradient + back - u
+        if not bool(change.norm() < 1e3 * gradient.norm()):  # not a fixed point: take one step's
+            u = gradient
+            break
+        u = u + DAMPING * change
+        if bool(change.norm() <= tolerance * gradient.norm()):
+            break
+    (result,) = torch.autograd.grad(moved, rho, u)
+    return result
+
+
+def _blur(x: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
+    """Gaussian of ``sigma`` spacings of a uniform grid of ``size`` samples."""
+    _, a, b = x.shape
+    rows = _blur_matrix(a, sigma * a / (size[0] - 1), x.dtype, x.device)
+    cols = _blur_matrix(b, sigma * b / (size[1] - 1), x.dtype, x.device)
+    return rows @ x @ cols.T
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)
+def _blur_matrix(n: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """``(n, n)``: Gaussian of ``sigma`` cells along an axis, what lies outside as at the border."""
+    radius = max(1, math.ceil(3 * sigma))
+    offset = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offset / max(sigma, 0.01)) ** 2)
+    matrix = np.zeros((n, n))
+    row = np.arange(n)[:, None]
+    np.add.at(matrix, (np.broadcast_to(row, (n, len(offset))), (row + offset).clip(0, n - 1)),
+              kernel / kernel.sum())  # fmt: skip
+    return torch.from_numpy(matrix).to(device, dtype)

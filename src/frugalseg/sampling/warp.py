@@ -1,0 +1,228 @@
+"""Reading an image at its samples: points, or averages over what each sample stands for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from frugalseg.sampling._threads import in_parts
+from frugalseg.sampling.grids import cell_spacing, check_sampling
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def to_grid_sample(phi: Tensor) -> Tensor:
+    """Coordinates for ``torch.nn.functional.grid_sample(..., align_corners=True)``.
+
+    Args:
+        phi: ``(..., 2)``, ``(row, col)`` in ``[0, 1]``.
+
+    Returns:
+        ``(..., 2)``, ``(x, y)`` in ``[-1, 1]``.
+    """
+    return phi.flip(-1) * 2 - 1
+
+
+def footprint(phi: Tensor, size: tuple[int, int]) -> Tensor:
+    """Height and width in pixels of what each sample stands for, at least one pixel.
+
+    Args:
+        phi: ``(N, h, w, 2)`` in ``[0, 1]``.
+        size: image size ``(H, W)``.
+
+    Returns:
+        ``(N, h, w, 2)`` in pixels: the distance between neighbouring samples along each side.
+    """
+    h, w = phi.shape[1:3]
+    spacing = cell_spacing(phi)
+    uniform = phi.new_tensor([(size[0] - 1) / (h - 1), (size[1] - 1) / (w - 1)])
+    return (spacing * uniform).clamp_min(1.0)
+
+
+def sample(image: Tensor, phi: Tensor, mode: str = "bilinear", antialias: bool = False) -> Tensor:
+    """Read an image at the samples.
+
+    Args:
+        image: ``(N, C, H, W)``, or labels ``(N, H, W)`` of an integer type (``mode="nearest"``).
+        phi: ``(N, h, w, 2)``, ``(row, col)`` in ``[0, 1]``.
+        mode: ``"bilinear"``, or ``"nearest"`` (halves upwards) for what must not be mixed.
+        antialias: average over the sample's own footprint, a box as high and as wide as the
+            distances to its neighbours (unequal in the two directions, clipped to the image),
+            instead of reading a point. Where samples are a pixel apart or closer, both agree.
+
+    Returns:
+        ``(N, C, h, w)`` or ``(N, h, w)``. Bilinear reading is differentiable in ``image`` and in
+        ``phi``, antialiased or not.
+
+    Raises:
+        ValueError: for shapes that do not fit or an unknown mode.
+
+    >>> image = torch.arange(6.0).reshape(1, 1, 2, 3)
+    >>> sample(image, torch.tensor([[[[0.0, 0.5], [1.0, 1.0]], [[0.5, 0.25], [1.0, 0.0]]]]))
+    tensor([[[[1., 5.],
+              [2., 3.]]]])
+    """
+    check_sampling(phi)
+    if mode not in ("bilinear", "nearest"):
+        raise ValueError(f"mode is 'bilinear' or 'nearest', not {mode!r}")
+    if image.ndim not in (3, 4) or len(image) != len(phi):
+        raise ValueError(
+            f"image is (N, C, H, W) or (N, H, W) with N as in phi, not {tuple(image.shape)} "
+            f"beside {tuple(phi.shape)}"
+        )
+    if mode == "nearest":
+        if antialias:
+            raise ValueError("antialias averages pixels, which mode='nearest' must not")
+        return _nearest(image, phi)
+    if image.ndim != 4:
+        raise ValueError("bilinear reading needs an (N, C, H, W) image; labels take 'nearest'")
+    image = image if image.is_floating_point() else image.to(phi.dtype)
+    if not antialias:
+        return F.grid_sample(image, to_grid_sample(phi).to(image.dtype), align_corners=True)
+    needs_gradient = torch.is_grad_enabled() and (image.requires_grad or phi.requires_grad)
+    if image.device.type == "cpu" and not needs_gradient:
+        return _box_means_cpu(image, phi)
+    return _box_means(image, phi)
+
+
+def sample_pixels(pixels: Pixels, phi: Tensor) -> Tensor:
+    """Antialiased reading straight from 8-bit pixels, touching only those under the samples.
+
+    Args:
+        pixels: ``(H, W, C)`` uint8 array, as decoders give it; any strides (a crop, a flip).
+        phi: ``(h, w, 2)`` in ``[0, 1]``, on the CPU.
+
+    Returns:
+        ``(C, h, w)`` float32 in ``[0, 1]``, as ``sample(..., antialias=True)`` of ``pixels / 255``.
+    """
+    out = torch.empty(pixels.shape[2], *phi.shape[:2])
+    centre, extent = _boxes(phi[None], pixels.shape[:2])
+    _fill_box_means(pixels, centre[0], extent[0], out.numpy(), 1 / 255)
+    return out
+
+
+def sample_labels(labels: Pixels, phi: Tensor) -> Tensor:
+    """Read the label nearest to each sample, straight from an array of any strides.
+
+    Args:
+        labels: ``(H, W)`` uint8 array.
+        phi: ``(h, w, 2)`` in ``[0, 1]``, on the CPU.
+
+    Returns:
+        ``(h, w)`` int64, as ``sample(..., mode="nearest")``.
+    """
+    height, width = labels.shape
+    place = np.floor(phi.detach().numpy() * [height - 1, width - 1] + 0.5).astype(np.int64)
+    row = place[..., 0].clip(0, height - 1)
+    col = place[..., 1].clip(0, width - 1)
+    return torch.from_numpy(labels[row, col].astype(np.int64))
+
+
+def area_average(pixels: Pixels, size: tuple[int, int]) -> Tensor:
+    """Shrink 8-bit pixels: the exact mean over each of the cells that tile the image.
+
+    Args:
+        pixels: ``(H, W, C)`` uint8 array, any strides.
+        size: cells ``(a, b)``; may exceed the image's own size, then neighbours repeat.
+
+    Returns:
+        ``(C, a, b)`` float32 in ``[0, 1]``.
+    """
+    height, width, channels = pixels.shape
+    extent = np.empty((*size, 2))
+    extent[:] = height / size[0], width / size[1]
+    index = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1]), indexing="ij"), -1)
+    out = np.empty((channels, *size), np.float32)
+    _fill_box_means(pixels, (index + 0.5) * extent - 0.5, extent, out, 1 / 255)
+    return torch.from_numpy(out)
+
+
+def _nearest(image: Tensor, phi: Tensor) -> Tensor:
+    height, width = image.shape[-2:]
+    row, col = (
+        (phi.detach() * phi.new_tensor([height - 1, width - 1]) + 0.5)
+        .floor()
+        .long()
+        .clamp_min(0)
+        .unbind(-1)
+    )
+    index = row.clamp_max(height - 1) * width + col.clamp_max(width - 1)
+    flat = image.reshape(len(image), -1, height * width)
+    index = index.flatten(1)[:, None].expand(-1, flat.shape[1], -1)
+    values = flat.gather(2, index).reshape(len(image), -1, *phi.shape[1:3])
+    return values if image.ndim == 4 else values[:, 0]
+
+
+def _box_means_cpu(image: Tensor, phi: Tensor) -> Tensor:
+    out = image.new_empty(*image.shape[:2], *phi.shape[1:3])
+    centre, extent = _boxes(phi, image.shape[-2:])
+    for n, planes in enumerate(image.detach().numpy()):
+        for c, plane in enumerate(planes):
+            mean = out[n, c : c + 1].numpy()
+            _fill_box_means(plane[..., None], centre[n], extent[n], mean, 1.0)
+    return out
+
+
+def _boxes(phi: Tensor, size: Sequence[int]) -> tuple[Array, Array]:
+    """Centre and extent in pixels of each sample's box, both ``(N, h, w, 2)``."""
+    height, width = size
+    phi = phi.detach().double()
+    centre = phi * phi.new_tensor([height - 1, width - 1])
+    return centre.numpy(), footprint(phi, (height, width)).numpy()
+
+
+def _fill_box_means(pixels: Array, centre: Array, extent: Array, out: Array, scale: float) -> None:
+    """Fill ``out (C, h, w)`` with means of ``pixels (H, W, C)`` over boxes ``(h, w, 2)``."""
+    from frugalseg.sampling._warp_numba import box_means
+
+    for axis in (0, 1):  # mirror what runs backwards, and the boxes with it
+        if pixels.strides[axis] < 0:
+            pixels = np.flip(pixels, axis)
+            centre = centre.copy()
+            centre[..., axis] = pixels.shape[axis] - 1 - centre[..., axis]
+    _, width, channels = pixels.shape
+    item = pixels.itemsize
+    if pixels.strides[1:] != (channels * item, item) or pixels.strides[0] % item:
+        pixels = np.ascontiguousarray(pixels)
+    stride = pixels.strides[0] // item
+    length = (len(pixels) - 1) * stride + width * channels
+    flat = np.lib.stride_tricks.as_strided(pixels, (length,), (item,), writeable=False)
+    exact = np.float32 if pixels.dtype == np.uint8 else np.float64  # sums up to 65,793 rows
+
+    def work(first: int, last: int) -> None:
+        row = np.empty(width * channels + 32, exact)
+        box_means(flat, stride, pixels.shape, centre, extent, out, scale, row, first, last)
+
+    in_parts(work, len(centre), 8)
+
+
+def _box_means(image: Tensor, phi: Tensor) -> Tensor:
+    """The same by a summed-area table: bilinear reading of it integrates pixels exactly."""
+    height, width = image.shape[-2:]
+    offset = image.mean((2, 3), keepdim=True)  # keeps the running sums small, so exact
+    table = F.pad((image - offset).double().cumsum(2).cumsum(3), (1, 0, 1, 0))
+    size = phi.new_tensor([height, width])
+    # pixel p covers [p, p + 1] in the table's coordinates
+    centre = phi * (size - 1) + 0.5
+    half = footprint(phi, (height, width)) / 2
+    low = (centre - half).clamp_min(0)
+    high = torch.minimum(centre + half, size)
+
+    def integral(row: Tensor, col: Tensor) -> Tensor:
+        corner = torch.stack([row / height, col / width], -1).double()
+        return F.grid_sample(
+            table, to_grid_sample(corner), padding_mode="border", align_corners=True
+        )
+
+    total = (
+        integral(high[..., 0], high[..., 1])
+        - integral(high[..., 0], low[..., 1])
+        - integral(low[..., 0], high[..., 1])
+        + integral(low[..., 0], low[..., 1])
+    )
+    area = (high - low).prod(-1)[:, None]
+    return (total / area).to(image.dtype) + offset

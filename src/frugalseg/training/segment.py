@@ -1,0 +1,323 @@
+"""Train a segmentation run: sampler, trust, segmenter; each part goes on where it was left."""
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from frugalseg._memory import keep_freed_memory
+from frugalseg.data.classes import ClassList
+from frugalseg.data.folder import SegmentationFolder, hold_out, open_folder
+from frugalseg.data.images import image_size, read_image
+from frugalseg.data.layout import Sample
+from frugalseg.data.masks import read_mask
+from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.ceiling import ceiling_confusion, mean_iou
+from frugalseg.evaluation.results import environment
+from frugalseg.networks.samplers import OracleSampler, build_sampler, default_view
+from frugalseg.pipeline import FrugalModel
+from frugalseg.runs import (
+    SegmentConfig,
+    build_model,
+    config_hash,
+    find_run,
+    open_run,
+    read_state,
+    save_weights,
+    write_state,
+)
+from frugalseg.sampling import blend_with_uniform
+from frugalseg.training.examples import Augmentation, ImageStore, Size, Steps, cut
+
+TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+TRUST_IMAGES = 40
+# A sampler sees whole images in use, each cell of its view as wide as here: crops nearly as large.
+SAMPLER_SCALE = 0.8
+
+
+def open_data(config: SegmentConfig) -> SegmentationFolder:
+    """The data set that a configuration names; with ``hold_out`` it has a split "held" as well."""
+    dataset = open_folder(
+        config.data,
+        classes=config.classes,
+        ignore=config.ignore,
+        seed=0,  # the split must not change with the training's seed
+        targets=config.targets,
+        mapping=config.mapping,
+        val_share=config.val_share,
+    )
+    if not config.hold_out or not dataset.splits.get("train"):
+        return dataset
+    train, held = hold_out(dataset.splits["train"], config.hold_out, seed=0)
+    return replace(dataset, splits={**dataset.splits, "train": train, "held": held})
+
+
+def train_segmentation(
+    config: SegmentConfig,
+    folder: Path,
+    progress: bool = True,
+    say: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Train a run from its configuration, or go on with an unfinished one.
+
+    Args:
+        config: the configuration.
+        folder: the run's folder.
+        progress: show progress bars.
+        say: is told, in words, what begins.
+
+    Raises:
+        FrugalsegError: what the user can mend; all that can be known is known before the folder is
+            made and any training starts.
+    """
+    import lightning
+
+    from frugalseg.training.fit import check_hardware, is_main_process
+
+    keep_freed_memory()
+    dataset = open_data(config)
+    _check(config, dataset)
+    check_hardware(*_hardware(config))
+    main = is_main_process()
+    if _is_finished(folder, config, main):
+        say(f"{folder} is finished already.")
+        return
+    lightning.seed_everything(config.seed, verbose=False)
+    store = ImageStore(dataset.splits["train"], dataset.classes, config.size)
+    view = config.view or default_view(config.size, _aspect(dataset, config.size))
+    model = _working_model(config, dataset.classes.num_classes, view)
+    shares = _read_all(store, dataset, say)
+    if main:
+        state = open_run(folder, config, dataset.classes)
+        _write_environment(folder, config)
+    folds = _train_samplers(config, model, store, folder, progress, say)
+    trust = _choose_trust(config, model, dataset, say)
+    model.trust = trust["trust"]
+    _train_segmenter(config, model, store, shares, folds, folder, progress, say)
+    if main:
+        save_weights(model, folder)
+        state |= {"view": list(view), "shares": shares, "config_hash": config_hash(config)}
+        write_state(folder, state | trust | {"finished": True})
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def _check(config: SegmentConfig, dataset: SegmentationFolder) -> None:
+    """Settings whose values have limits that no type says."""
+    from frugalseg.training.losses import segmentation_loss
+
+    images = len(dataset.splits.get("train", ()))
+    if not images:
+        raise FrugalsegError(f"{config.data}: there are no training images.")
+    segmentation_loss(config.loss, [1.0])
+    limits = {
+        "steps": config.steps >= 1,
+        "sampler_steps": config.sampler_steps >= 1,
+        "batch": config.batch >= 2,
+        "rate": config.rate > 0,
+        "sampler_rate": config.sampler_rate > 0,
+        "folds": 1 <= config.folds <= images,
+        "min_scale": 0 < config.min_scale <= 1,
+        "trust": config.trust is None or 0 <= config.trust <= 1,
+        "flips": config.flips in ("none", "horizontal", "both"),
+        "seed": 0 <= config.seed < 2**31,
+        "view": config.view is None or min(config.view) >= 16,
+        "nodes": config.nodes >= 1,
+    }
+    for name, sound in limits.items():
+        if not sound:
+            raise FrugalsegError(
+                f"{name}={getattr(config, name)!r} is out of range: "
+                "'frugalseg segment --help' says what it means."
+            )
+
+
+def _is_finished(folder: Path, config: SegmentConfig, main: bool) -> bool:
+    if not main:  # the main process says what is wrong
+        return (folder / "state.json").exists() and read_state(folder)["finished"] is True
+    state = find_run(folder, config)
+    return state is not None and bool(state.get("finished"))
+
+
+def _aspect(dataset: SegmentationFolder, size: Size) -> float:
+    """Width by height of the median image; more points than pixels are refused."""
+    samples = [*dataset.splits["train"], *dataset.splits.get("val", ())]
+    sizes = np.array([image_size(s.image) for s in samples])
+    small = np.flatnonzero((sizes < size).any(1))
+    if len(small):
+        height, width = sizes[small[0]]
+        raise FrugalsegError(
+            f"{size[0]}x{size[1]} points are more than the pixels of "
+            f"{samples[small[0]].image} ({height}x{width}): give a smaller --size."
+        )
+    return float(np.median(sizes[:, 1] / sizes[:, 0]))
+
+
+def _working_model(config: SegmentConfig, num_classes: int, view: Size) -> FrugalModel:
+    """Build the networks and let them answer once: options that do not work are found at once."""
+    part = "networks cannot be made"
+    try:
+        model = build_model(config, num_classes, view)
+        if config.joint and not model.sampler.learns:
+            raise FrugalsegError(f"The sampler {config.sampler} learns nothing: leave out --joint.")
+        channels = 2 if isinstance(model.sampler, OracleSampler) else 3
+        with torch.inference_mode():
+            part = f"sampler {config.sampler} does not work"
+            phi = model.eval().place(torch.full((1, channels, *view), 0.5))
+            part = f"segmenter {config.segmenter} does not work"
+            model.score(torch.full((1, 3, *config.size), 0.5), phi)
+    except (TypeError, ValueError, RuntimeError, ZeroDivisionError, IndexError) as error:
+        raise FrugalsegError(
+            f"The {part} with these options on a view of {view[0]}x{view[1]} and "
+            f"{config.size[0]}x{config.size[1]} points ({' '.join(str(error).split())})."
+        ) from error
+    return model
+
+
+def _read_all(
+    store: ImageStore, dataset: SegmentationFolder, say: Callable[[str], None]
+) -> list[float]:
+    """Read all that will be needed, so that a broken file is found now; shares of the classes."""
+    val = dataset.splits.get("val", ()) + dataset.splits.get("held", ())
+    say(f"Reading {len(store)} training images and {len(val)} to check them by")
+    shares: list[float] = store.class_shares().tolist()
+    if not any(shares):
+        raise FrugalsegError(f"{dataset.root}: no pixel of the training masks has a class.")
+    with ThreadPoolExecutor(2) as pool:
+        for _ in pool.map(lambda sample: _read_through(sample, dataset.classes), val):
+            pass
+    return shares
+
+
+def _read_through(sample: Sample, classes: ClassList) -> None:
+    assert sample.mask is not None
+    read_image(sample.image, 8)
+    read_mask(sample.mask, classes)
+
+
+def _train_samplers(
+    config: SegmentConfig,
+    model: FrugalModel,
+    store: ImageStore,
+    folder: Path,
+    progress: bool,
+    say: Callable[[str], None],
+) -> list[torch.nn.Module]:
+    """Teach the model's sampler, and with ``folds`` one more for each part left out."""
+    from frugalseg.training.fit import fit
+    from frugalseg.training.tasks import SamplerTask
+
+    if not model.sampler.learns:
+        return []
+    count = config.folds if config.folds > 1 else 0
+    # all are made before any is trained: their random weights do not depend on what is resumed
+    folds = [
+        build_sampler(config.sampler, config.size, **config.sampler_options) for _ in range(count)
+    ]
+    for k, sampler in enumerate([model.sampler, *folds], -1):
+        images = [i for i in range(len(store)) if k < 0 or i % config.folds != k]
+        say("Teaching the sampler" + (f", without part {k + 1} of {config.folds}" * (k >= 0)))
+        stream = _stream(config, store, model.view, 2 * config.batch, 1 + k, images, SAMPLER_SCALE)
+        task = SamplerTask(sampler, stream, config.sampler_steps, config.sampler_rate, config.seed)
+        name = "sampler" if k < 0 else f"sampler-{k}"
+        fit(task, folder, name, *_hardware(config), progress)
+    return folds
+
+
+def _train_segmenter(
+    config: SegmentConfig,
+    model: FrugalModel,
+    store: ImageStore,
+    shares: list[float],
+    folds: list[torch.nn.Module],
+    folder: Path,
+    progress: bool,
+    say: Callable[[str], None],
+) -> None:
+    from frugalseg.training.fit import fit
+    from frugalseg.training.losses import segmentation_loss
+    from frugalseg.training.tasks import SegmentationTask
+
+    say("Teaching the segmenter")
+    task = SegmentationTask(
+        model,
+        segmentation_loss(config.loss, shares),
+        _stream(config, store, model.view, config.batch, 100, None),
+        config.steps,
+        config.rate,
+        config.seed,
+        folds,
+        joint=config.joint,
+    )
+    fit(task, folder, "segmenter", *_hardware(config), progress)
+
+
+def _choose_trust(
+    config: SegmentConfig,
+    model: FrugalModel,
+    dataset: SegmentationFolder,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Follow the sampler as far as its ceilings on unseen images say, and never below uniform.
+
+    The ceiling is the score of a perfect segmenter on the samples (:mod:`..evaluation.ceiling`),
+    the mean of all and of target classes; chosen on val, or on what is held out.
+    """
+    if config.sampler == "uniform" or config.trust is not None:
+        return {"trust": 1.0 if config.trust is None else config.trust}
+    samples = dataset.splits.get("held") or dataset.splits.get("val") or ()
+    samples = samples[:: max(1, -(-len(samples) // TRUST_IMAGES))]
+    if not samples:
+        return {"trust": 1.0}
+    say(f"Choosing how far to follow the sampler on {len(samples)} val images")
+    store = ImageStore(samples, dataset.classes, config.size)
+    count, targets = dataset.classes.num_classes, dataset.classes.targets
+    confusion = {a: np.zeros((count, count), np.int64) for a in TRUSTS}
+    model.eval()
+    for i in range(len(store)):
+        stored = store[i]
+        example = cut(stored, i, model.view, None, None)
+        needs = example.maps if isinstance(model.sampler, OracleSampler) else example.view
+        with torch.inference_mode():
+            phi = model.sampler(needs[None].to(model.device)).cpu()
+            for a in TRUSTS:
+                confusion[a] += ceiling_confusion(
+                    stored.labels, blend_with_uniform(phi, a)[0], count
+                )
+    ceilings = {a: (mean_iou(c), mean_iou(c, targets or None)) for a, c in confusion.items()}
+    best = max(TRUSTS, key=lambda a: sum(ceilings[a]))
+    return {
+        "trust": best,
+        "ceilings": {str(a): {"all": c[0], "target": c[1]} for a, c in ceilings.items()},
+    }
+
+
+def _stream(
+    config: SegmentConfig,
+    store: ImageStore,
+    view: Size,
+    batch: int,
+    purpose: int,
+    images: list[int] | None,
+    min_scale: float = 0.0,
+) -> Steps:
+    augmentation = Augmentation(max(config.min_scale, min_scale), config.flips)
+    return Steps(store, view, batch, config.seed * 1000 + purpose, augmentation, images)
+
+
+def _hardware(config: SegmentConfig) -> tuple[int | str, int, str]:
+    devices = int(config.devices) if config.devices.isdigit() else config.devices
+    return devices, config.nodes, config.precision
+
+
+def _write_environment(folder: Path, config: SegmentConfig) -> None:
+    import json
+
+    from frugalseg.files import write_whole
+
+    text = json.dumps({**environment(), "seed": config.seed}, indent=1)
+    write_whole(text.encode(), folder / "environment.json")

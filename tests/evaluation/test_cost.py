@@ -1,0 +1,67 @@
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from frugalseg.evaluation.cost import StageTimer, count_multiply_adds, peak_memory_bytes
+
+
+def test_multiply_adds_of_convolutions_and_matrix_products_by_hand():
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),  # 32 * 48 * 8 * 3 * 9
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8),  # 16 * 24 * 8 * 9
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 10),  # 80
+    )
+    by_hand = 32 * 48 * 8 * 3 * 9 + 16 * 24 * 8 * 9 + 80
+    assert count_multiply_adds(network, torch.zeros(1, 3, 32, 48)) == by_hand
+    assert count_multiply_adds(network, torch.zeros(2, 3, 32, 48)) == 2 * by_hand
+
+
+def test_counting_leaves_the_network_as_it_was():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    network[1].eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    count_multiply_adds(network, torch.randn(2, 3, 4, 4))
+    assert network.training
+    assert network[0].training
+    assert not network[1].training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_stages_keep_their_order_median_mean_and_share_of_an_image(monkeypatch):
+    times = iter([0.0, 1.0, 10.0, 14.0, 20.0, 21.0, 30.0, 34.0, 40.0, 47.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
+    timer = StageTimer()
+    for _ in range(2):
+        with timer("decode"):
+            pass
+        with timer("segmenter", images=2):
+            pass
+    with timer("decode"):
+        pass
+    assert timer.median() == {"decode": 1.0, "segmenter": 2.0, "total": 3.0}
+    assert timer.mean() == {"decode": 3.0, "segmenter": 2.0, "total": 5.0}
+    timer.reset()
+    assert timer.median() == {"total": 0}
+
+
+def test_a_stage_that_fails_is_not_counted():
+    timer = StageTimer()
+    with pytest.raises(ZeroDivisionError), timer("warp"):
+        _ = 1 // 0
+    assert timer.median() == {"total": 0}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to compare with")
+def test_peak_memory_agrees_with_the_kernels_own_account():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    status = dict(line.split(":", 1) for line in lines)
+    high_water = int(status["VmHWM"].split()[0]) * 1024
+    # A parent that was larger when it started this process may have left its own peak behind.
+    assert 0.95 * high_water <= peak_memory_bytes("cpu") < 50 * high_water

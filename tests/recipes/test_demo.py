@@ -1,0 +1,67 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.evaluate import multiply_adds
+from frugalseg.networks.samplers import default_view
+from frugalseg.recipes.demo import Plan, run_demo
+from frugalseg.runs import build_model
+from frugalseg.training import fit, tasks
+
+TINY = Plan(
+    scenes=(6, 2, 2),
+    scene_size=(64, 128),
+    uniform=(16, 32),
+    adaptive=(14, 30),
+    steps=4,
+    sampler_steps=4,
+    shown=1,
+)
+
+
+def test_both_runs_cost_the_same() -> None:
+    plan = Plan()
+    height, width = plan.scene_size
+    costs = {}
+    for name, config in plan.configs(Path("demo"), 0).items():
+        view = default_view(config.size, width / height)
+        costs[name] = multiply_adds(build_model(config, 9, view, pretrained=False))
+    assert costs["adaptive"]["total"] == pytest.approx(costs["uniform"]["total"], rel=0.01)
+    assert costs["adaptive"]["sampler"] > 0
+    assert min(height, width) >= 512
+
+
+def test_an_interrupted_demonstration_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fit, "CHECKPOINT_STEPS", 2)
+    whole = tasks.SegmentationTask.training_step
+
+    def until(self: tasks.SegmentationTask, batch: Any, index: int) -> Any:
+        if self.model.sampler.learns and self.global_step == 3:
+            raise RuntimeError("power cut")
+        return whole(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks.SegmentationTask, "training_step", until)
+        with pytest.raises(RuntimeError, match="power cut"):
+            run_demo(tmp_path, 0, TINY)
+    kept = [tmp_path / "uniform/weights.safetensors", *tmp_path.glob("scenes/*/*/*")]
+    times = [path.stat().st_mtime_ns for path in kept]
+    results = run_demo(tmp_path, 0, TINY)
+    assert [path.stat().st_mtime_ns for path in kept] == times
+    assert [result["what"]["sampler"] for result in results] == ["uniform", "density"]
+    assert all(result["what"]["split"] == "test" for result in results)
+    log = (tmp_path / "adaptive/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in log] == [2, 4, 2, 4]
+    page = (tmp_path / "comparison.html").read_text()
+    assert "uniform" in page
+    assert "density" in page
+    out = capsys.readouterr().out
+    assert "| uniform | 16x32 |" in out
+    assert "comparison.html" in out
+    with pytest.raises(FrugalsegError, match=r"seed: 0 there, 1 asked.*"):
+        run_demo(tmp_path, 1, TINY)

@@ -1,0 +1,75 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from frugalseg.data.folder import open_folder
+from frugalseg.errors import FrugalsegError
+from frugalseg.training.examples import ImageStore, Steps
+from frugalseg.training.fit import check_hardware, fit
+from frugalseg.training.tasks import StepTask, jitter_colours
+
+
+class Task(StepTask):
+    """Learns one number; notes what it was given."""
+
+    def __init__(self, steps: int, scenes: Path, answer: float = 1.0):
+        data = open_folder(scenes)
+        store = ImageStore(data.splits["train"], data.classes, (4, 4))
+        super().__init__(Steps(store, (4, 4), 2, 0, None), steps, 0.1, 0)
+        self.number = nn.Parameter(torch.zeros(()))
+        self.answer = answer
+        self.drawn: list[float] = []
+
+    def training_step(self, batch: Any, index: int) -> torch.Tensor:
+        self.drawn.append(torch.rand(()).item())
+        return (self.number - self.answer) ** 2 + 0 * batch.view.sum()
+
+
+def test_a_task_is_trained_for_its_steps(scenes: Path, tmp_path: Path) -> None:
+    task = Task(30, scenes)
+    fit(task, tmp_path, "number", progress=False)
+    assert len(task.drawn) == 30
+    assert len(set(task.drawn)) == 30
+    assert task.number.item() == pytest.approx(1, abs=0.2)
+    again = Task(30, scenes)
+    fit(again, tmp_path, "number", progress=False)
+    assert again.drawn == []
+    assert again.number.item() == task.number.item()
+
+
+def test_a_loss_that_is_no_number_stops_the_training(scenes: Path, tmp_path: Path) -> None:
+    with pytest.raises(FrugalsegError, match=r"number has failed: its loss is nan .* lower rate"):
+        fit(Task(3, scenes, float("nan")), tmp_path, "number", progress=False)
+
+
+def test_progress_is_shown_on_standard_error(
+    scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(Task(3, scenes), tmp_path, "number", progress=True)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "number" in shown.err
+    assert "3/3" in shown.err
+
+
+def test_hardware_that_is_not_there() -> None:
+    check_hardware(1, 1, "bf16-mixed")
+    with pytest.raises(FrugalsegError, match="precision=half"):
+        check_hardware(1, 1, "half")
+    with pytest.raises(FrugalsegError, match="devices=many"):
+        check_hardware("many", 1, "32-true")
+
+
+def test_colours_are_jittered_image_by_image() -> None:
+    image = torch.rand(1, 3, 8, 8).expand(4, 3, 8, 8)
+    torch.manual_seed(0)
+    jittered = jitter_colours(image)
+    assert jittered.min() >= 0
+    assert jittered.max() <= 1
+    assert not torch.allclose(jittered[0], jittered[1])
+    grey = jitter_colours(torch.full((1, 3, 8, 8), 0.5))
+    assert torch.allclose(grey, grey[:, :1, :1, :1].expand_as(grey))
+    assert torch.allclose(jitter_colours(image, 0.0), image, atol=1e-6)
