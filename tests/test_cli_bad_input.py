@@ -178,13 +178,13 @@ def test_runs_that_cannot_be_made(scenes: Path, trained: dict[str, Path], tmp_pa
 def test_a_disk_that_is_full_in_the_middle(
     scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lightning.pytorch.callbacks import ModelCheckpoint
+    from lightning.pytorch import Trainer
 
     def fill(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(ModelCheckpoint, "_save_checkpoint", fill)
+        patched.setattr(Trainer, "save_checkpoint", fill)
         answer = cli("segment", scenes, "--run", tmp_path / "run", *TINY)
         refused(answer, "No space left on device", "same command again")
     assert cli("segment", scenes, "--run", tmp_path / "run", *TINY).code == 0
