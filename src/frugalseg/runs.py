@@ -86,6 +86,7 @@ class SegmentConfig:
         rate: Highest learning rate of the segmenter.
         sampler_rate: Highest learning rate of the sampler.
         loss: balanced, cross-entropy or balanced-iou.
+        loss_at: Where it is taken: at the samples, or at pixels, interpolated as in use.
         trust: How far the sampler is followed, 0 (uniform) to 1; by default chosen on val.
         folds: 2 or more: each training image is sampled by a sampler not taught with it.
         joint: Teach the sampler through the segmentation loss as well.
@@ -119,6 +120,7 @@ class SegmentConfig:
     rate: float = 2e-3
     sampler_rate: float = 6e-3
     loss: str = "balanced"
+    loss_at: str = "samples"
     trust: float | None = None
     folds: int = 1
     joint: bool = False

@@ -38,6 +38,7 @@ TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 TRUST_IMAGES = 40
 # A sampler sees whole images in use, each cell of its view as wide as here: crops nearly as large.
 SAMPLER_SCALE = 0.8
+LATTICE = 4  # pixels between two uniform samples, at which a loss "at pixels" is taken
 
 
 def open_data(config: SegmentConfig) -> SegmentationFolder:
@@ -123,6 +124,7 @@ def _check(config: SegmentConfig, dataset: SegmentationFolder) -> None:
         "folds": 1 <= config.folds <= images,
         "min_scale": 0 < config.min_scale <= 1,
         "trust": config.trust is None or 0 <= config.trust <= 1,
+        "loss_at": config.loss_at in ("samples", "pixels"),
         "flips": config.flips in ("none", "horizontal", "both"),
         "seed": 0 <= config.seed < 2**31,
         "view": config.view is None or min(config.view) >= 16,
@@ -252,8 +254,16 @@ def _train_segmenter(
         config.seed,
         folds,
         joint=config.joint,
+        lattice=_lattice(config),
     )
     fit(task, folder, "segmenter", *_hardware(config), progress)
+
+
+def _lattice(config: SegmentConfig) -> Size | None:
+    """Pixels at which the loss is taken: finer than the samples where they are closest."""
+    if config.loss_at == "samples":
+        return None
+    return LATTICE * config.size[0], LATTICE * config.size[1]
 
 
 def _choose_trust(

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from frugalseg.pipeline import FrugalModel
-from frugalseg.sampling import sample, sample_labels, sample_pixels
+from frugalseg.sampling import (
+    interpolate,
+    sample,
+    sample_labels,
+    sample_pixels,
+    uniform_sampling,
+)
 from frugalseg.training.examples import Batch, Example, Steps
 from frugalseg.training.losses import Loss
 
@@ -78,6 +84,8 @@ class SegmentationTask(StepTask):
             (cross-fitting: one that was not taught with that image).
         joint: teach the sampler too, through the warp.
         loss_of_sampler: weight of the sampler's own loss beside it (``joint`` only).
+        lattice: where the loss is taken: on a regular lattice of this many pixels of the image,
+            to which the scores are interpolated as in use; None for the samples themselves.
     """
 
     def __init__(
@@ -91,10 +99,11 @@ class SegmentationTask(StepTask):
         folds: list[nn.Module] | None = None,
         joint: bool = False,
         loss_of_sampler: float = 1.0,
+        lattice: tuple[int, int] | None = None,
     ):
         super().__init__(stream, steps, rate, seed)
         self.model, self.loss, self.joint = model, loss, joint
-        self.loss_of_sampler = loss_of_sampler
+        self.loss_of_sampler, self.lattice = loss_of_sampler, lattice
         self.folds = [] if folds is None else [fold.eval().requires_grad_(False) for fold in folds]
         model.sampler.requires_grad_(joint)
 
@@ -110,10 +119,15 @@ class SegmentationTask(StepTask):
         else:
             phi = self._place_frozen(batch)
             image = torch.stack([sample_pixels(e.pixels, p) for e, p in _pairs(batch, phi)])
-        labels = torch.stack([sample_labels(e.labels, p) for e, p in _pairs(batch, phi)])
         image = jitter_colours(image.to(self.device))
-        scores = self.model.score(image, phi.to(self.device))
-        loss: Tensor = self.loss(scores.float(), labels.to(self.device))
+        phi = phi.to(self.device)
+        scores = self.model.score(image, phi).float()
+        at = phi
+        if self.lattice:
+            at = uniform_sampling(self.lattice).expand(len(scores), -1, -1, -1)
+            scores = interpolate(scores, phi, self.lattice)
+        labels = torch.stack([sample_labels(e.labels, p) for e, p in _pairs(batch, at.cpu())])
+        loss: Tensor = self.loss(scores, labels.to(self.device))
         if self.joint and self.loss_of_sampler:
             own: Callable[..., Tensor] = self.model.sampler.loss  # type: ignore[assignment]
             taught = own(batch.view.to(self.device), batch.maps.to(self.device))
