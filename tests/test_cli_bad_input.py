@@ -131,6 +131,7 @@ def test_spoiled_data(kind: str, data: Path, tmp_path: Path) -> None:
         (["--stepz", "2"], "Did you mean --steps"),
         (["--steps", "few"], "few"),
         (["--steps", "0"], "steps=0 is out of range"),
+        (["--loss-at", "x"], "loss_at='x' is out of range"),
         (["--batch", "1"], "batch=1"),
         (["--trust", "1.5"], "trust=1.5"),
         (["--flips", "diagonal"], "flips='diagonal'"),
