@@ -2,7 +2,8 @@
 
 Crop, enlargement, rotation, shear and flip are one sampling of the image, so that pixels are
 interpolated once; then colours, cut-out and Sobel filters. What is drawn is drawn on the CPU, so
-that a seed gives the same views on every device. Values are in [0, 1] before ``mean`` and ``std``.
+that a seed gives the same views on every device. Values are in [0, 1]; a network's own mean and
+standard deviation are the trunk's matter.
 """
 
 from dataclasses import dataclass
@@ -40,7 +41,6 @@ class Views:
         cut_side: least and greatest side of the box as shares of the view.
         outside: "zeros" (black) or "reflection" (mirrored).
         sobel: "none"; "only", the two derivatives of the grey image alone; "beside" the colours.
-        mean, std: subtracted from the colours and divided by; the network's, if it has any.
     """
 
     side: int
@@ -63,8 +63,6 @@ class Views:
     cut_side: tuple[float, float] = (0.2, 0.7)
     outside: str = "zeros"
     sobel: str = "none"
-    mean: float = 0.0
-    std: float = 1.0
 
     def __post_init__(self) -> None:
         # settings read from YAML have lists
@@ -83,7 +81,6 @@ class Views:
             not all(0 <= p <= 1 for p in (self.plain_centre, self.rotated, self.flip, self.cut)),
             not all(0 <= v <= 1 for v in (self.brightness, self.contrast, self.saturation)),
             not 0 <= self.hue <= 0.5,
-            self.std <= 0,
         ]
         if any(wrong):
             raise ValueError(f"views out of range: {self}")
@@ -136,7 +133,7 @@ PRESETS: dict[str, Views] = {
         sobel="only",
         **_JITTER,
     ),
-    # ours: photographs for a pretrained network, whose mean and std are 0.5
+    # ours: photographs for a pretrained network
     "photo": Views(
         side=160,
         size=128,
@@ -147,13 +144,11 @@ PRESETS: dict[str, Views] = {
         rotation=10,
         flip=0.5,
         outside="reflection",
-        mean=0.5,
-        std=0.5,
         **_JITTER,
     ),
     "digits": Views(
         side=24,
-        size=16,
+        size=24,
         channels=1,
         plain_crops=(22,),
         test_crop=22,
@@ -411,8 +406,7 @@ def _sample(
 
 
 def _finish(views: Tensor, settings: Views) -> Tensor:
-    colours = (views - settings.mean) / settings.std
     if settings.sobel == "none":
-        return colours
+        return views
     slopes = sobel(views)
-    return slopes if settings.sobel == "only" else torch.cat([colours, slopes], 1)
+    return slopes if settings.sobel == "only" else torch.cat([views, slopes], 1)
