@@ -134,7 +134,14 @@ def test_the_page_holds_everything_and_needs_nothing(tmp_path: Path) -> None:
     np.add.at(table, (answers(40, 3).argmax(1)[known], labels[known]), 1)
     scores = {"accuracy": 0.75, "nmi": 0.5, "ari": 0.4, "labelled": int(known.sum())}
     history = [
-        {"training": "clustering", "step": s, "loss": -0.01 * s, "balance": 0.9, "doubt": 0.5}
+        {
+            "training": "clustering",
+            "step": s,
+            "main": -0.01 * s,
+            "balance": 0.9,
+            "doubt": 0.5,
+            "accuracy": [0.5, 0.6],
+        }
         for s in (100, 200)
     ]
     whole = report(
@@ -160,7 +167,7 @@ def test_the_page_holds_everything_and_needs_nothing(tmp_path: Path) -> None:
         assert text in html
     assert "<rose>" not in html
     assert not re.search(r'(src|href)="(?!data:|#)', html)
-    assert html.count("<svg") == 3
+    assert html.count("<svg") == 4
     for uri in re.findall(r'src="data:image/\w+;base64,([^"]+)"', html):
         Image.open(io.BytesIO(base64.b64decode(uri))).load()
 

@@ -238,12 +238,13 @@ def _map(report: ClusterReport) -> dict[str, Any] | None:
 
 
 _CURVES = (  # title, unit, the numbers of a line of metrics.jsonl with their names in the legend
-    ("Loss", "nats", {"main": "main head", "over": "overclustering head", "loss": "loss"}),
+    ("Loss", "nats", {"main": "main head", "over": "overclustering head"}),
     (
         "Health",
         "share",
         {"balance": "balance", "doubt": "doubt", "agreement": "agreement of views"},
     ),
+    ("Accuracy of the sub-heads, for comparison only", "accuracy", {"accuracy": "sub-head"}),
 )
 
 
@@ -269,14 +270,19 @@ def _curves(report: ClusterReport) -> list[tuple[str, str, list[Series]]]:
 def _points(
     history: Sequence[Mapping[str, Any]], key: str
 ) -> list[tuple[str, list[tuple[float, float, str]]]]:
-    """Curves of a number against steps, one for each training that has it."""
-    trainings: dict[str, list[tuple[float, float, str]]] = {}
+    """Curves of a number against steps, one for each training (and sub-head) that has it."""
+    curves: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
     for line in history:
-        if isinstance(line.get(key), int | float):
-            points = trainings.setdefault(str(line.get("training", "")), [])
-            points.append((float(line["step"]), float(line[key]), ""))
-    several = len(trainings) > 1
-    return [(f", {name}" if several else "", points) for name, points in trainings.items()]
+        found = line.get(key)
+        values = found if isinstance(found, list) else [] if found is None else [found]
+        for i, value in enumerate(values):
+            which = (f" {i + 1}" if len(values) > 1 else "", str(line.get("training", "")))
+            curves.setdefault(which, []).append((float(line["step"]), float(value), ""))
+    several = len({training for _, training in curves}) > 1
+    return [
+        (f"{number}, {training}" if several else number, points)
+        for (number, training), points in curves.items()
+    ]
 
 
 def _charts(report: ClusterReport) -> list[dict[str, Any]]:
