@@ -45,6 +45,7 @@ class ClusterConfig:
         pretrained: Start from ImageNet weights.
         frozen: Train heads only, on features computed once.
         hidden: Features of a hidden layer in each sub-head; 0 for linear heads.
+        components: With frozen features: heads stand on so many principal components.
         neighbours: With frozen features: that many nearest images count as views of each other.
         views: How views are made: mnist, cifar, stl, photo or digits.
         view_options: Further settings of the views, such as --view-options.rotation 10.
@@ -77,6 +78,7 @@ class ClusterConfig:
     pretrained: bool | None = None
     frozen: bool | None = None
     hidden: int | None = None
+    components: int = 128
     neighbours: int | None = None
     views: str | None = None
     view_options: Options = field(default_factory=dict)
@@ -121,6 +123,7 @@ class Plan:
     pretrained: bool
     frozen: bool
     hidden: int
+    components: int
     neighbours: int
     over_clusters: int
     sub_heads: int
@@ -228,7 +231,7 @@ def build_net(plan: Plan, clusters: int, pretrained: bool | None = None) -> "Clu
     given = plan.pretrained if pretrained is None else pretrained
     trunk = build_trunk(plan.trunk, plan.channels, plan.width, given)
     return ClusterNet(
-        trunk, clusters, plan.over_clusters, plan.sub_heads, plan.hidden, standard=plan.frozen
+        trunk, clusters, plan.over_clusters, plan.sub_heads, plan.hidden, plan.components
     )
 
 

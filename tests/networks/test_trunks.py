@@ -1,10 +1,18 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from frugalseg.errors import FrugalsegError
-from frugalseg.networks.heads import ClusterNet, SubHeads, SupervisedNet, standardise
+from frugalseg.networks.heads import (
+    ClusterNet,
+    SubHeads,
+    SupervisedNet,
+    principal_directions,
+    project,
+)
 from frugalseg.networks.trunks import TRUNKS, ResNet34, Trunk, build_trunk, settle_batch_norm
 
 
@@ -100,13 +108,26 @@ def test_cluster_net_has_two_heads():
     torch.testing.assert_close(net.answer(net.trunk(images)), net(images))
 
 
-def test_standardised_features():
-    features = np.random.default_rng(0).normal(3, 2, (50, 6)).astype(np.float32)
-    mean, std = features.mean(0), features.std(0)
-    expected = (features - mean) / std
-    expected *= np.sqrt(6 / (expected**2).sum(1, keepdims=True))
-    found = standardise(*map(torch.from_numpy, (features, mean, std)))
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+def test_components_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    features = (rng.normal(3, 2, (50, 6)) @ rng.normal(size=(6, 6))).astype(np.float32)
+    features[:, 5] = 2.0  # constant: of no use and no harm
+    scale = principal_directions(torch.from_numpy(features), 3)
+    found = project(torch.from_numpy(features), *scale).numpy()
+    standard = StandardScaler().fit_transform(features)
+    expected = PCA(3).fit_transform(standard)
+    expected *= np.sqrt(3 / (expected**2).sum(1, keepdims=True))
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-3, atol=1e-4)
+
+
+def test_heads_may_stand_on_components():
+    trunk = Trunk(nn.Flatten(), 4)
+    net = ClusterNet(trunk, 3, 5, 2, hidden=6, components=2)
+    images = torch.rand(8, 1, 2, 2)
+    features = trunk(images)
+    net.centre, net.spread, net.directions = principal_directions(features, 2)
+    torch.testing.assert_close(net(images), net.assign(net.reduce(features)))
+    torch.testing.assert_close(net.reduce(features).square().mean(1), torch.ones(8))
 
 
 def test_supervised_net():

@@ -52,12 +52,14 @@ class ClusterNet(nn.Module):
         over_clusters: k of the overclustering head.
         sub_heads: of each head.
         hidden: see :class:`SubHeads`.
-        standard: features are shifted and scaled by the buffers ``centre`` and ``spread`` and
-            brought to the same length, for heads on frozen features.
+        components: heads stand on so many principal components of standardised features, for
+            frozen trunks: the buffers ``centre``, ``spread`` and ``directions``. 0 for the features
+            as they are.
     """
 
     centre: Tensor
     spread: Tensor
+    directions: Tensor
 
     def __init__(
         self,
@@ -66,16 +68,18 @@ class ClusterNet(nn.Module):
         over_clusters: int,
         sub_heads: int = 5,
         hidden: int = 0,
-        standard: bool = False,
+        components: int = 0,
     ) -> None:
         super().__init__()
         self.trunk = trunk
-        self.standard = standard
-        self.main = SubHeads(trunk.num_features, clusters, sub_heads, hidden)
-        self.over = SubHeads(trunk.num_features, over_clusters, sub_heads, hidden)
-        if standard:
+        self.components = components
+        inputs = components or trunk.num_features
+        self.main = SubHeads(inputs, clusters, sub_heads, hidden)
+        self.over = SubHeads(inputs, over_clusters, sub_heads, hidden)
+        if components:
             self.register_buffer("centre", torch.zeros(trunk.num_features))
             self.register_buffer("spread", torch.ones(trunk.num_features))
+            self.register_buffer("directions", torch.eye(trunk.num_features, components))
 
     def forward(self, images: Tensor, head: str = "main") -> Tensor:
         """Soft assignments ``(S, N, k)`` of images ``(N, C, H, W)``; head is "main" or "over"."""
@@ -83,25 +87,55 @@ class ClusterNet(nn.Module):
 
     def answer(self, features: Tensor, head: str = "main") -> Tensor:
         """Soft assignments ``(S, N, k)`` of what the trunk gives, ``(N, num_features)``."""
-        if self.standard:
-            features = standardise(features, self.centre, self.spread)
+        return self.assign(self.reduce(features), head)
+
+    def reduce(self, features: Tensor) -> Tensor:
+        """What the heads stand on, of what the trunk gives."""
+        if not self.components:
+            return features
+        return project(features, self.centre, self.spread, self.directions)
+
+    def assign(self, reduced: Tensor, head: str = "main") -> Tensor:
+        """Soft assignments ``(S, N, k)`` of what :meth:`reduce` gives."""
         chosen = {"main": self.main, "over": self.over}[head]
-        answers: Tensor = chosen(features)
+        answers: Tensor = chosen(reduced)
         return answers
 
 
-def standardise(features: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
-    """Shift and scale each feature, then bring each row to the length ``sqrt(F)``.
+def project(features: Tensor, centre: Tensor, spread: Tensor, directions: Tensor) -> Tensor:
+    """Standardise features, take their principal components, bring each row to one length.
 
     Args:
         features: ``(N, F)``.
-        centre, spread: ``(F)``.
+        centre, spread: ``(F)`` mean and standard deviation of each.
+        directions: ``(F, D)`` orthonormal.
 
     Returns:
-        ``(N, F)`` float32, of mean square 1 in each row.
+        ``(N, D)`` float32, of mean square 1 in each row.
     """
-    shifted = (features.float() - centre) / spread
-    return nn.functional.normalize(shifted, dim=1) * shifted.shape[1] ** 0.5
+    reduced = ((features.float() - centre) / spread) @ directions
+    return nn.functional.normalize(reduced, dim=1) * reduced.shape[1] ** 0.5
+
+
+def principal_directions(features: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, standard deviation and principal directions of features.
+
+    Args:
+        features: ``(N, F)``, any floating type.
+        components: D, at most F.
+
+    Returns:
+        ``(F)``, ``(F)`` and ``(F, D)``, float32, for :func:`project`; a constant feature is not
+        scaled.
+    """
+    values = features.float()
+    centre = values.mean(0)
+    spread = ((values - centre) ** 2).mean(0).sqrt()
+    spread = torch.where(spread > 1e-6, spread, 1)
+    standard = (values - centre) / spread
+    covariance = (standard.T @ standard).double() / len(values)
+    _, directions = torch.linalg.eigh(covariance)  # rising eigenvalues
+    return centre, spread, directions[:, -components:].flip(1).float()
 
 
 class SupervisedNet(nn.Module):

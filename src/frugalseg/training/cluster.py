@@ -26,7 +26,7 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.results import environment
 from frugalseg.files import write_whole
 from frugalseg.information import clustering_health, iic_loss, mean_and_spread
-from frugalseg.networks.heads import ClusterNet, standardise
+from frugalseg.networks.heads import ClusterNet, principal_directions, project
 from frugalseg.networks.trunks import settle_batch_norm
 from frugalseg.runs import config_hash, load_weights, read_state, save_weights, write_state
 from frugalseg.training.cluster_plan import (
@@ -36,7 +36,7 @@ from frugalseg.training.cluster_plan import (
     view_settings,
 )
 from frugalseg.training.cluster_tasks import ClusterTask, FeatureTask, ImageTask, Turns
-from frugalseg.training.features import feature_scale, frozen_features, nearest_images
+from frugalseg.training.features import frozen_features, nearest_images
 from frugalseg.training.views import test_view
 
 JUDGED = 4000  # images on which sub-heads and restarts are compared, and batch norm settles
@@ -52,7 +52,8 @@ class Material:
         indices: of the images in their set.
         labels: by place, -1 where unknown; None where there are none.
         pixels: (N, C, side, side) uint8, where the trunk learns.
-        plain, transformed, near: features and neighbours, where it is frozen.
+        plain, transformed, near: reduced features and neighbours, where it is frozen.
+        scale: mean, standard deviation and directions by which they were reduced.
     """
 
     places: dict[str, NDArray[np.int64]]
@@ -62,6 +63,7 @@ class Material:
     plain: Tensor | None = None
     transformed: Tensor | None = None
     near: Tensor | None = None
+    scale: tuple[Tensor, Tensor, Tensor] | None = None
 
 
 def train_clustering(
@@ -155,10 +157,11 @@ def gather(
     bar = _bar if progress else iter
     plain, transformed = frozen_features(trunk, plan, images, order, kept, bar)
     _refuse_equal(config, plain)
-    near = None
-    if plan.neighbours:
-        near = nearest_images(standardise(plain, *feature_scale(plain)), plan.neighbours)
-    return Material(places, order, labels, plain=plain, transformed=transformed, near=near)
+    scale = principal_directions(plain, plan.components)
+    plain = project(plain, *scale)
+    transformed = torch.stack([project(some, *scale) for some in transformed])
+    near = nearest_images(plain, plan.neighbours) if plan.neighbours else None
+    return Material(places, order, labels, None, plain, transformed, near, scale)
 
 
 def make_task(
@@ -180,40 +183,49 @@ def make_task(
     net.trunk.requires_grad_(False)
     assert material.plain is not None
     assert material.transformed is not None
-    net.centre, net.spread = feature_scale(material.plain)
+    assert material.scale is not None
+    net.centre, net.spread, net.directions = material.scale
     features = {"plain": material.plain, "transformed": material.transformed}
     return FeatureTask(*first, **features, near=material.near, **common)
 
 
-def judge(task: ClusterTask, material: Material, head: str = "main") -> dict[str, Any]:
+def judge(task: ClusterTask, material: Material) -> dict[str, Any]:
     """Settle batch norm, and compare sub-heads without labels, on images of the training.
 
     Returns:
-        "sub_head" (of lowest loss), "losses" of all, "health" of the chosen one.
+        "sub_head" of the main head (of lowest loss), "losses" of all, "health" of the chosen one;
+        "over_sub_head" and "over_losses"; of heads that the task trains.
     """
+    net, order = task.net, task.stream.order  # type: ignore[attr-defined]
     rng = np.random.default_rng((0, 11))
-    places = torch.from_numpy(rng.permutation(material.places[head])[:JUDGED])
+    places = torch.from_numpy(rng.permutation(material.places[order[0]])[:JUDGED])
     parts = [part for part in places.split(200) if len(part) > 1]
-    net = task.net
     if material.pixels is not None:
         pixels, views = material.pixels, view_settings(task.plan)
         shown = (test_view(pixels[part].to(task.device), views) for part in parts)
         settle_batch_norm(net.trunk, shown)
     net.eval()
+    found: dict[str, Any] = {"over_sub_head": 0}
+    for head in dict.fromkeys(order):
+        p, q = assign_in_parts(task, head, parts)
+        losses = iic_loss(p, q)
+        best, each = int(losses.argmin()), [float(loss) for loss in losses]
+        if head == "main":
+            found |= {"sub_head": best, "losses": each}
+            found["health"] = clustering_health(p[best], q[best, 0])
+        else:
+            found |= {"over_sub_head": best, "over_losses": each}
+    return found
+
+
+def assign_in_parts(task: ClusterTask, head: str, parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Assignments of two views of some images, without gradient: as ``ClusterTask.assign``."""
     with torch.inference_mode():
         answers = [
             task.assign(head, part, torch.Generator().manual_seed(k))
             for k, part in enumerate(parts)
         ]
-        p = torch.cat([a for a, _ in answers], 1)
-        q = torch.cat([b for _, b in answers], 2)
-        losses = iic_loss(p, q)
-    best = int(losses.argmin())
-    return {
-        "sub_head": best,
-        "losses": [float(loss) for loss in losses],
-        "health": clustering_health(p[best], q[best, 0]),
-    }
+    return torch.cat([a for a, _ in answers], 1), torch.cat([b for _, b in answers], 2)
 
 
 def _state(folder: Path, config: ClusterConfig, main: bool) -> dict[str, Any]:

@@ -253,8 +253,8 @@ class FeatureTask(ClusterTask):
     2020): transforms alone leave a frozen trunk too little to find out.
 
     Args:
-        plain: (N, F) features of the plain views, by place.
-        transformed: (V, N, F) of transformed views.
+        plain: (N, D) reduced features of the plain views, by place.
+        transformed: (V, N, D) of transformed views.
         near: (N, n) places of the nearest images; None for none.
         others: as :class:`ClusterTask`.
     """
@@ -283,7 +283,7 @@ class FeatureTask(ClusterTask):
             plain = which == len(self.transformed)
             pairs.append(torch.where(plain[:, None], self.plain[beside], shown))
         stacked = torch.cat([self.plain[places], *pairs]).to(self.device)
-        answers = self.net.answer(stacked, head).unflatten(1, (1 + len(pairs), count))
+        answers = self.net.assign(stacked, head).unflatten(1, (1 + len(pairs), count))
         return answers[:, 0], answers[:, 1:]
 
 

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from frugalseg.cluster_runs import ClusterConfig, Plan, build_net
 from frugalseg.evaluation.count import choose_count
 
@@ -31,7 +29,7 @@ def count_clusters(
     """
     import lightning
 
-    from frugalseg.training.cluster import hardware, judge, make_task
+    from frugalseg.training.cluster import assign_in_parts, hardware, judge, make_task
     from frugalseg.training.fit import fit
 
     say(f"Counting: an overclustering of {plan.over_clusters}, to be merged")
@@ -39,13 +37,8 @@ def count_clusters(
     net = build_net(plan, 2)
     task = make_task(config, plan, net, material, config.seed, order=("over",))
     fit(task, folder, "count", *hardware(config), progress)
-    judge(task, material, "over")
-    answers = [
-        task.assign("over", places, torch.Generator().manual_seed(k))
-        for k, places in enumerate(task.watched.split(200))
-    ]
-    p = torch.cat([a for a, _ in answers], 1).detach()
-    q = torch.cat([b for _, b in answers], 2).detach()
+    judge(task, material)  # settles batch norm
+    p, q = assign_in_parts(task, "over", task.watched.split(200))
     counts = choose_count(p, q)
     say(counts["says"])
     return counts

@@ -13,15 +13,12 @@ from torch import Tensor, nn
 
 from frugalseg.cluster_runs import Plan
 from frugalseg.data.image_sets import ImageSet
-from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_whole
 from frugalseg.training.cluster_plan import view_settings
 from frugalseg.training.views import test_view, transformed_views
 
 PIECE = 1024  # images in a file
 BATCH = 32  # images computed at once, with all their views
-NEAR_FEATURES = 128  # principal components in which neighbours are sought, where images are many
-MANY = 10_000
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
@@ -101,40 +98,19 @@ def _piece(
     return features
 
 
-def feature_scale(plain: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each feature, ``(F)`` each; a constant one is not scaled."""
-    values = plain.float()
-    spread = values.std(0) if len(values) > 1 else torch.ones_like(values[0])
-    return values.mean(0), torch.where(spread > 1e-6, spread, 1)
-
-
-def nearest_images(features: Tensor, count: int, near_features: int = NEAR_FEATURES) -> Tensor:
+def nearest_images(reduced: Tensor, count: int) -> Tensor:
     """The nearest other images of each image, by the angle between their features.
 
     Args:
-        features: ``(N, F)``, standardised.
+        reduced: ``(N, D)`` of :func:`frugalseg.networks.heads.project`.
         count: how many, below N.
-        near_features: principal components to search in where there are more than ``MANY`` images.
 
     Returns:
         ``(N, count)`` int64 places, nearest first.
-
-    Raises:
-        FrugalsegError: there are not so many other images.
     """
-    number = len(features)
-    if not 1 <= count < number:
-        raise FrugalsegError(
-            f"{number} images have no {count} neighbours each: lower --neighbours."
-        )
-    if number > MANY and features.shape[1] > near_features:
-        covariance = features.T.double() @ features.double() / number
-        _, directions = torch.linalg.eigh(covariance)
-        features = features @ directions[:, -near_features:].float()
-    features = nn.functional.normalize(features, dim=1)
     found = []
-    for start in range(0, number, 2048):
-        likeness = features[start : start + 2048] @ features.T
+    for start in range(0, len(reduced), 2048):
+        likeness = reduced[start : start + 2048] @ reduced.T
         rows = torch.arange(len(likeness))
         likeness[rows, start + rows] = -torch.inf  # none is its own neighbour
         found.append(likeness.topk(count, 1).indices)
