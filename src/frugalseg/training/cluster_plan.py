@@ -76,8 +76,6 @@ def make_plan(config: ClusterConfig, images: ImageSet) -> Plan:
         raise FrugalsegError(f"There are no pretrained weights of {trunk}: leave out --pretrained.")
     if own != (defaults.trunk in TRUNKS):  # heads alone, or a trunk to be trained after all
         defaults = _DEFAULTS["photo"] if frozen else _SMALL_TRUNK
-    if not own:
-        views = dataclasses.replace(views, mean=0.0, std=1.0)  # the trunk normalises
     batch = min(config.batch or (defaults.batch if frozen else min(defaults.batch, 220)), count)
     plan = Plan(
         trunk=trunk,
