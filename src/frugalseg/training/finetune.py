@@ -1,5 +1,6 @@
 """Semi-supervision: a classifier on the trunk of a clustering run, taught with labels."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from torch.utils.data import DataLoader
 from frugalseg.cluster_runs import ClusterRun
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.results import environment
+from frugalseg.files import write_whole
 from frugalseg.networks.heads import SupervisedNet
 from frugalseg.networks.trunks import third_stage
 from frugalseg.training.cluster_tasks import Draw, Turns
@@ -111,6 +114,8 @@ def fine_tune(
     if images.labels is None or (images.labels[np.r_[labelled, test]] < 0).any():
         raise FrugalsegError(f"{images.root}: fine-tuning needs labels of all images given to it.")
     settings = views or Views(**run.plan.views)
+    text = json.dumps({**environment(), "run": run.folder.name, "seed": seed}, indent=1)
+    write_whole(text.encode(), folder / "environment.json")
     lightning.seed_everything(seed, verbose=False)
     trunk = third_stage(run.net.trunk, run.plan.channels, settings.size).requires_grad_(True)
     net = SupervisedNet(trunk, len(images.class_names))
