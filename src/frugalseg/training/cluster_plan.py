@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.cluster_runs import ClusterConfig, Plan
-from frugalseg.data.image_sets import ImageSet, open_images
+from frugalseg.data.image_sets import ImageSet, Progress, open_images
 from frugalseg.errors import FrugalsegError
 from frugalseg.networks.heads import HEADS
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
@@ -43,13 +43,17 @@ _DEFAULTS = {
 }
 
 
-def open_image_data(config: ClusterConfig) -> ImageSet:
+def open_image_data(config: ClusterConfig, progress: Progress = iter) -> ImageSet:
     """The images that a configuration names.
+
+    Args:
+        config: the configuration.
+        progress: wraps the loop over the files of a folder.
 
     Raises:
         FrugalsegError: there are none, or the labels do not fit.
     """
-    images = open_images(config.data, labels=config.labels)
+    images = open_images(config.data, config.labels, progress)
     if config.split not in images.splits:
         raise FrugalsegError(
             f"{config.data} has no split {config.split!r}: there are {', '.join(images.splits)}."
@@ -76,8 +80,6 @@ def make_plan(config: ClusterConfig, images: ImageSet) -> Plan:
         raise FrugalsegError(f"There are no pretrained weights of {trunk}: leave out --pretrained.")
     if own != (defaults.trunk in TRUNKS):  # heads alone, or a trunk to be trained after all
         defaults = _DEFAULTS["photo"] if frozen else _SMALL_TRUNK
-    if not own:
-        views = dataclasses.replace(views, mean=0.0, std=1.0)  # the trunk normalises
     batch = min(config.batch or (defaults.batch if frozen else min(defaults.batch, 220)), count)
     plan = Plan(
         trunk=trunk,
