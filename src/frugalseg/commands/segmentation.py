@@ -85,8 +85,6 @@ def compare(folders: Sequence[Path], split: str, out: Path, images: int) -> None
     from frugalseg.reports.examples import predict_examples
     from frugalseg.training.segment import open_data
 
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise FrugalsegError(f"{out}: the page is HTML, give a name that ends in .html.")
     runs = [_load(folder) for folder in folders]
     _same_data(runs)
     results = []

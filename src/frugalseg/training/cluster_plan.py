@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.cluster_runs import ClusterConfig, Plan
-from frugalseg.data.image_sets import ImageSet, open_images
+from frugalseg.data.image_sets import ImageSet, Progress, open_images
 from frugalseg.errors import FrugalsegError
 from frugalseg.networks.heads import HEADS
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
@@ -43,13 +43,17 @@ _DEFAULTS = {
 }
 
 
-def open_image_data(config: ClusterConfig) -> ImageSet:
+def open_image_data(config: ClusterConfig, progress: Progress = iter) -> ImageSet:
     """The images that a configuration names.
+
+    Args:
+        config: the configuration.
+        progress: wraps the loop over the files of a folder.
 
     Raises:
         FrugalsegError: there are none, or the labels do not fit.
     """
-    images = open_images(config.data, labels=config.labels)
+    images = open_images(config.data, config.labels, progress)
     if config.split not in images.splits:
         raise FrugalsegError(
             f"{config.data} has no split {config.split!r}: there are {', '.join(images.splits)}."
