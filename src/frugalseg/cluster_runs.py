@@ -86,7 +86,7 @@ class ClusterConfig:
     batch: int | None = None
     part: int | None = None
     steps: int | None = None
-    rate: float = 1e-3
+    rate: float | None = None
     decay: float = 0.2
     order: typing.Annotated[Names, Parameter(show_default=False)] = ("main", "main", "over")
     turn: int | None = None
@@ -131,6 +131,7 @@ class Plan:
     batch: int
     steps: int
     turn: int
+    rate: float
     entropy_weight: float
     views: dict[str, Any]
 
@@ -145,7 +146,7 @@ class ClusterRun:
         plan: the same with nothing left open.
         state: what was chosen on the way.
         clusters: k.
-        sub_head: the one of lowest loss.
+        sub_head, over_sub_head: those of lowest loss.
         net: trunk and heads, in evaluation mode.
     """
 
@@ -155,6 +156,7 @@ class ClusterRun:
     state: dict[str, Any]
     clusters: int
     sub_head: int
+    over_sub_head: int
     net: "ClusterNet"
 
 
@@ -260,5 +262,6 @@ def load_cluster_run(folder: Path | str, weights: str = "last") -> ClusterRun:
     plan = Plan(**state["plan"])
     net = build_net(plan, state["clusters"], pretrained=False)
     load_weights(net, path)
-    sub_head = state["sub_head"] if weights == "last" else state["lowest"]["sub_head"]
-    return ClusterRun(folder, config, plan, state, state["clusters"], sub_head, net.eval())
+    chosen = state if weights == "last" else state["lowest"]
+    heads = (chosen["sub_head"], chosen["over_sub_head"])
+    return ClusterRun(folder, config, plan, state, state["clusters"], *heads, net.eval())

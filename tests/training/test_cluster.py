@@ -107,13 +107,13 @@ def test_another_configuration_does_not_go_on(tmp_path: Path) -> None:
 
 def features_task(part: int | None, seed: int = 0, order: Any = ("main", "over")) -> FeatureTask:
     """Heads on planted features: 3 groups of 40 in 6 dimensions."""
-    config = ClusterConfig(data="", clusters=3, part=part, order=order, rate=0.05, decay=0.0)
+    config = ClusterConfig(data="", clusters=3, part=part, order=order, decay=0.0)
     generator = torch.Generator().manual_seed(0)
     centres = 5 * torch.eye(6)[:3]
     group = torch.arange(120) % 3
     views = centres[group] + torch.randn(3, 120, 6, generator=generator)
     plan = make_plan(
-        ClusterConfig(**TINY | {"steps": 40, "batch": 60, "copies": 2, "over_clusters": 6}),
+        ClusterConfig(**TINY | {"steps": 40, "batch": 60, "over_clusters": 6, "rate": 0.05}),
         shapes(120),
     )
     torch.manual_seed(seed)

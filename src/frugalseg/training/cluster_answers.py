@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from frugalseg.cluster_runs import ClusterRun
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.clusters import Answers
 from frugalseg.information import clustering_health
+from frugalseg.training.features import read_features
 from frugalseg.training.views import Views, test_view
 
 PIECE = 256  # images read and answered at once
@@ -46,11 +48,15 @@ def answer_images(
     net = run.net.to(device).eval()
     main, over = [], []
     pieces = [indices[start : start + PIECE] for start in range(0, len(indices), PIECE)]
+    kept = _kept_features(run, images, indices)
     with torch.inference_mode():
-        for piece in progress(pieces):
-            pixels = images.read_all(views.side, piece).transpose(0, 3, 1, 2)
-            batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
-            features = net.trunk(test_view(batch, views))
+        for k, piece in enumerate(progress(pieces)):
+            if kept is None:
+                pixels = images.read_all(views.side, piece).transpose(0, 3, 1, 2)
+                batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+                features = net.trunk(test_view(batch, views))
+            else:
+                features = kept[k * PIECE : (k + 1) * PIECE].to(device)
             main.append(net.answer(features, "main").float().cpu())
             over.append(net.answer(features, "over").float().cpu())
     everything = torch.cat(main, 1)
@@ -62,10 +68,19 @@ def answer_images(
         tuple(images.names[i] for i in indices),
         indices,
         everything[run.sub_head].numpy(),
-        torch.cat(over, 1)[0].numpy(),
+        torch.cat(over, 1)[run.over_sub_head].numpy(),
         everything.argmax(-1).numpy(),
         tuple(float(loss) for loss in run.state["losses"]),
         health,
         None if images.labels is None else images.labels[indices],
         images.class_names,
     )
+
+
+def _kept_features(
+    run: ClusterRun, images: ImageSet, indices: NDArray[np.int64]
+) -> torch.Tensor | None:
+    """Features of these very images that the training has left in its --features folder."""
+    if not (run.plan.frozen and run.config.features):
+        return None
+    return read_features(run.plan, images, indices, Path(run.config.features))

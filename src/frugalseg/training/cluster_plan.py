@@ -29,7 +29,7 @@ class _Defaults:
     steps: int
     copies: int
     turn: int
-    hidden: int = 0
+    rate: float = 1e-3
     neighbours: int = 0
 
 
@@ -39,7 +39,7 @@ _DEFAULTS = {
     "mnist": _SMALL_TRUNK,
     "cifar": _Defaults("resnet34-iic", batch=220, steps=20000, copies=3, turn=100),
     "stl": _Defaults("resnet34-iic", batch=140, steps=20000, copies=5, turn=100),
-    "photo": _Defaults(DEFAULT_ENCODER, 1000, 600, 4, turn=1, hidden=256, neighbours=20),
+    "photo": _Defaults(DEFAULT_ENCODER, 1000, 600, 4, turn=1, rate=1e-2, neighbours=20),
 }
 
 
@@ -87,7 +87,7 @@ def make_plan(config: ClusterConfig, images: ImageSet) -> Plan:
         channels=views.out_channels,
         pretrained=pretrained,
         frozen=frozen,
-        hidden=_either(config.hidden, defaults.hidden if frozen else 0),
+        hidden=_either(config.hidden, 0),
         components=config.components if frozen else 0,
         neighbours=min(_either(config.neighbours, defaults.neighbours if frozen else 0), count - 1),
         over_clusters=_over_clusters(config, batch),
@@ -96,6 +96,7 @@ def make_plan(config: ClusterConfig, images: ImageSet) -> Plan:
         batch=batch,
         steps=_either(config.steps, defaults.steps),
         turn=_either(config.turn, defaults.turn),
+        rate=_either(config.rate, defaults.rate),
         entropy_weight=_either(config.entropy_weight, 1.0),
         views=dataclasses.asdict(views),
     )
@@ -171,7 +172,7 @@ def _check_numbers(config: ClusterConfig, count: int) -> None:
         "batch": config.batch is None or config.batch >= 2,
         "part": config.part is None or config.part >= 2,
         "steps": config.steps is None or config.steps >= 1,
-        "rate": config.rate > 0,
+        "rate": config.rate is None or config.rate > 0,
         "decay": 0 <= config.decay <= 1,
         "order": set(config.order) <= set(HEADS) and "main" in config.order,
         "turn": config.turn is None or config.turn >= 1,

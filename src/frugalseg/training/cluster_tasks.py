@@ -125,7 +125,7 @@ class ClusterTask(StepTask):
         lowest: Path | None = None,
         labels: NDArray[np.int64] | None = None,
     ):
-        super().__init__(turns, plan.steps, config.rate, seed)  # type: ignore[arg-type]
+        super().__init__(turns, plan.steps, plan.rate, seed)  # type: ignore[arg-type]
         self.net, self.plan, self.config = net, plan, config
         self.lowest, self.labels = lowest, labels
         self.register_buffer("best", torch.tensor([torch.inf, 0.0]))  # loss and step

@@ -61,6 +61,17 @@ def frozen_features(
     return whole[0], whole[1:]
 
 
+def read_features(
+    plan: Plan, images: ImageSet, indices: NDArray[np.int64], folder: Path
+) -> Tensor | None:
+    """Features ``(N, F)`` of plain views that :func:`frozen_features` has left; None without."""
+    place = folder / _key(plan, images, indices)
+    count = -(-len(indices) // PIECE)
+    kept = [_read_piece(place / f"{k:05d}.safetensors") for k in range(count)]
+    whole = [piece[0] for piece in kept if piece is not None]
+    return torch.cat(whole) if len(whole) == count else None
+
+
 def _key(plan: Plan, images: ImageSet, indices: NDArray[np.int64]) -> str:
     deciding = [plan.trunk, plan.pretrained, plan.copies, plan.views, str(images.root.resolve())]
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode())
@@ -72,15 +83,11 @@ def _piece(
     trunk: nn.Module, plan: Plan, images: ImageSet, piece: NDArray[np.int64], path: Path, key: int
 ) -> Tensor:
     """(1 + V, n, F) of the images of one file, from the file where it is there and whole."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file, save
+    from safetensors.torch import save
 
-    if path.is_file():
-        try:
-            kept: Tensor = load_file(path)["features"]
-            return kept
-        except (SafetensorError, OSError, KeyError):
-            pass  # computed again
+    kept = _read_piece(path)
+    if kept is not None:
+        return kept
     views = view_settings(plan)
     rng = torch.Generator().manual_seed(key)
     device = next(trunk.parameters()).device
@@ -96,6 +103,18 @@ def _piece(
     features = torch.cat(found, 1)
     write_whole(save({"features": features.contiguous()}), path)
     return features
+
+
+def _read_piece(path: Path) -> Tensor | None:
+    """What a file holds; None where it is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        kept: Tensor = load_file(path)["features"]
+    except (SafetensorError, OSError, KeyError):
+        return None
+    return kept
 
 
 def nearest_images(reduced: Tensor, count: int) -> Tensor:
