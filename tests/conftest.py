@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tiny import TINY, cli
+from tiny import CLUSTERS, TINY, cli, write_digits
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +27,20 @@ def trained(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         answer = cli("segment", scenes, "--run", runs[sampler], "--sampler", sampler, *TINY)
         assert answer.code == 0, answer.err
     return runs
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """36 digits as files in folders by kind, labels.csv beside it. Not to be changed."""
+    folder = tmp_path_factory.mktemp("digits") / "digits"
+    write_digits(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def grouped(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished clustering run of the digits. Not to be changed."""
+    run = tmp_path_factory.mktemp("runs") / "grouped"
+    answer = cli("cluster", digits, "--run", run, "--labels", "folders", *CLUSTERS)
+    assert answer.code == 0, answer.err
+    return run

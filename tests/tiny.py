@@ -32,3 +32,24 @@ def cli(*words: str | Path) -> Answer:
         except SystemExit as stop:
             code = int(stop.code or 0)
     return Answer(code, out.getvalue(), err.getvalue())
+
+
+CLUSTERS = (
+    *("--clusters", "3", "--over-clusters", "6", "--sub-heads", "2", "--views", "digits"),
+    *("--trunk", "vgg-iic", "--width", "2", "--steps", "4", "--batch", "12", "--copies", "2"),
+)
+
+
+def write_digits(folder: Path, count: int = 36) -> None:
+    """Save digits 0 to 2 as PNG files, KIND/NUMBER.png, with labels.csv beside the folder."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    lines = ["file,label"]
+    for i in [i for i, kind in enumerate(digits.target) if kind < 3][:count]:
+        name = f"{digits.target[i]}/{i:04d}.png"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((digits.images[i] * 15.9).astype("uint8")).save(folder / name)
+        lines.append(f"{name},kind {digits.target[i]}")
+    (folder.parent / "labels.csv").write_text("\n".join(lines) + "\n")

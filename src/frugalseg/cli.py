@@ -8,6 +8,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Yaml
 
 from frugalseg import __version__
+from frugalseg.cluster_runs import ClusterConfig
 from frugalseg.errors import FrugalsegError
 from frugalseg.runs import Names, SegmentConfig, SizeOption
 
@@ -22,6 +23,7 @@ app = App(
 )
 app.meta.suppress_keyboard_interrupt = False
 DEFAULTS = SegmentConfig()
+CLUSTER_DEFAULTS = ClusterConfig()
 
 
 @app.command
@@ -40,10 +42,45 @@ def segment(data: Path, /, *, run: Path | None = None, config: SegmentConfig = D
 
 
 @app.command
-def predict(run: Path, images: list[Path], /, *, out: Path | None = None) -> None:
-    """Label every pixel of new images.
+def cluster(
+    data: Path, /, *, run: Path | None = None, config: ClusterConfig = CLUSTER_DEFAULTS
+) -> None:
+    """Group the images of a folder without labels: a table, and a page to look at.
 
-    Writes NAME.png (class ids, original size) and NAME.overlay.jpg for each image.
+    Writes RUN/assignments.csv (file, cluster, confidence, second choice) and RUN/report.html. An
+    interrupted training goes on when the same command is given again.
+
+    Args:
+        data: Folder of images, a data set as its makers ship it, or the word digits.
+        run: Folder for the run; by default runs/DATA-clusters-CLUSTERS-SEED.
+    """
+    from frugalseg.commands import cluster as work
+
+    work(data, run, config)
+
+
+@app.command
+def suggest(run: Path, /, *, number: int = 20, out: Path | None = None) -> None:
+    """Say which images to label: those whose labels would name most others.
+
+    Writes a table (file,label) whose labels are to be filled in.
+
+    Args:
+        run: Folder of a finished clustering run.
+        number: How many images.
+        out: The table to write; by default RUN/to_label.csv.
+    """
+    from frugalseg.commands import suggest as work
+
+    work(run, number, out)
+
+
+@app.command
+def predict(run: Path, images: list[Path], /, *, out: Path | None = None) -> None:
+    """Label every pixel of new images, or assign new images to clusters, as the run does.
+
+    Segmentation: NAME.png (class ids, original size) and NAME.overlay.jpg for each image.
+    Clustering: assignments.csv and report.html.
 
     Args:
         run: Folder of a finished run.
@@ -56,30 +93,43 @@ def predict(run: Path, images: list[Path], /, *, out: Path | None = None) -> Non
 
 
 @app.command
-def evaluate(run: Path, /, *, data: Path | None = None, split: str = "val") -> None:
-    """Score a run against the masks of a split, at original resolution.
+def evaluate(
+    run: Path,
+    /,
+    *,
+    data: Path | None = None,
+    split: str | None = None,
+    labels: str | None = None,
+) -> None:
+    """Score a run against the masks of a split, at original resolution; or against labels.
 
     Args:
         run: Folder of a finished run.
-        data: Folder of images and masks; by default the one the run was trained on.
-        split: train, val or test.
+        data: Folder of images (and masks); by default the one the run was trained on.
+        split: train, val or test; by default val, and all images for clusterings.
+        labels: For clusterings: a CSV file (file,label), or folders.
     """
     from frugalseg.commands import evaluate as work
 
-    work(run, data, split)
+    work(run, data, split, labels)
 
 
 @app.command
 def compare(
-    runs: list[Path], /, *, split: str = "val", out: Path = Path("comparison.html"), images: int = 4
+    runs: list[Path],
+    /,
+    *,
+    split: str | None = None,
+    out: Path = Path("comparison.html"),
+    images: int = 4,
 ) -> None:
-    """Cost against quality of several runs: a table, and one HTML page with curves and pictures.
+    """Several runs side by side: a table, and one HTML page with curves and pictures.
 
     Args:
         runs: Folders of finished runs on the same data; what is not yet evaluated is evaluated.
-        split: train, val or test.
+        split: train, val or test; by default val, and of clusterings what they were trained on.
         out: The page to write.
-        images: How many images to show.
+        images: How many images to show, of segmentation runs.
     """
     from frugalseg.commands import compare as work
 
@@ -172,15 +222,17 @@ def study(
 
 @app.command
 def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
-    """Generate street scenes, train uniform and adaptive sampling at equal cost, compare them.
+    """Street scenes by uniform and adaptive sampling at equal cost; digits grouped without labels.
 
     Args:
-        out: Where scenes, runs and the page go.
+        out: Where scenes, runs and pages go.
         seed: Seeds everything.
     """
     from frugalseg.recipes.demo import run_demo
+    from frugalseg.recipes.demo_clusters import run_cluster_demo
 
     run_demo(out, seed)
+    run_cluster_demo(out / "digits", seed)
 
 
 @app.meta.default

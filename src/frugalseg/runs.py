@@ -27,10 +27,15 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_whole
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Set
+
+    from torch import nn
+
     from frugalseg.pipeline import FrugalModel
 
 FORMAT = 1
 Size = tuple[int, int]
+STATE = frozenset({"finished", "view", "trust"})  # what the state of a segmentation run holds
 Options = typing.Annotated[dict[str, Any], Parameter(show_default=False)]
 
 
@@ -142,7 +147,7 @@ class SegmentConfig:
     def __post_init__(self) -> None:
         # options of networks come as words from the command line, as values from YAML
         for name in ("sampler_options", "segmenter_options"):
-            values = {k.replace("-", "_"): _value(v) for k, v in getattr(self, name).items()}
+            values = {k.replace("-", "_"): option_value(v) for k, v in getattr(self, name).items()}
             object.__setattr__(self, name, values)
 
 
@@ -157,7 +162,7 @@ class Run:
     model: "FrugalModel"
 
 
-def config_hash(config: SegmentConfig) -> str:
+def config_hash(config: Any) -> str:
     """Twelve hexadecimal digits that differ where any setting does."""
     import hashlib
 
@@ -165,12 +170,19 @@ def config_hash(config: SegmentConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def find_run(folder: Path, config: SegmentConfig) -> dict[str, Any] | None:
+def find_run(
+    folder: Path,
+    config: Any,
+    read: "Callable[[Path], Any] | None" = None,
+    needs: "Set[str]" = STATE,
+) -> dict[str, Any] | None:
     """Look whether a run can be made in a folder, or goes on there; changes nothing.
 
     Args:
         folder: where the run lives or shall live.
         config: how it is trained.
+        read: reads the configuration of a run; by default :func:`read_config`.
+        needs: see :func:`read_state`.
 
     Returns:
         The state of the run that is there; None where the folder is free.
@@ -179,13 +191,15 @@ def find_run(folder: Path, config: SegmentConfig) -> dict[str, Any] | None:
         FrugalsegError: the folder holds something else, or cannot be written.
     """
     if (folder / "config.yaml").exists():
-        there = read_config(folder)
+        there = (read or read_config)(folder)
         if there != config:
             raise FrugalsegError(
                 f"{folder} holds a run with other settings ({_differences(there, config)}). "
                 "Name another folder with --run, or remove this one."
             )
-        return read_state(folder) if (folder / "state.json").exists() else {"finished": False}
+        return (
+            read_state(folder, needs) if (folder / "state.json").exists() else {"finished": False}
+        )
     if folder.is_dir() and any(folder.iterdir()):
         raise FrugalsegError(
             f"{folder} is not empty and is no run: name another folder with --run."
@@ -233,8 +247,12 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
     write_whole(json.dumps(state, indent=1).encode(), folder / "state.json")
 
 
-def read_state(folder: Path) -> dict[str, Any]:
+def read_state(folder: Path, needs: "Set[str]" = STATE) -> dict[str, Any]:
     """The run's state file.
+
+    Args:
+        folder: the run's folder.
+        needs: what it must hold.
 
     Raises:
         FrugalsegError: it is missing or damaged.
@@ -245,16 +263,16 @@ def read_state(folder: Path) -> dict[str, Any]:
         raise FrugalsegError(
             f"{folder} is no complete run (state.json: {error}). Train it again."
         ) from error
-    if not isinstance(state, dict) or not {"finished", "view", "trust"} <= state.keys():
+    if not isinstance(state, dict) or not needs <= state.keys():
         raise FrugalsegError(f"{folder / 'state.json'} lacks what a run needs. Train it again.")
     return state
 
 
-def read_config(folder: Path) -> SegmentConfig:
-    """The configuration of a run.
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What the config.yaml of a run says, of whatever task.
 
     Raises:
-        FrugalsegError: there is none, it is of another version, or it has unknown settings.
+        FrugalsegError: there is none, or it is of another version.
     """
     path = folder / "config.yaml"
     if not path.is_file():
@@ -267,6 +285,19 @@ def read_config(folder: Path) -> SegmentConfig:
         raise FrugalsegError(
             f"{path} was written by another version of frugalseg: train the run again with this."
         )
+    return values
+
+
+def read_config(folder: Path) -> SegmentConfig:
+    """The configuration of a segmentation run.
+
+    Raises:
+        FrugalsegError: there is none, it is of another version or task, or it has unknown settings.
+    """
+    path = folder / "config.yaml"
+    values = read_settings(folder)
+    if values.pop("task", "segment") != "segment":
+        raise FrugalsegError(f"{folder} is a clustering run, not a segmentation.")
     known = {f.name for f in dataclasses.fields(SegmentConfig)}
     unknown = set(values) - known
     if unknown or "data" not in values:
@@ -278,12 +309,12 @@ def read_config(folder: Path) -> SegmentConfig:
     return SegmentConfig(**{name: _typed(name, value) for name, value in values.items()})
 
 
-def save_weights(model: "FrugalModel", folder: Path) -> None:
-    """Write sampler and segmenter to ``weights.safetensors``, whole or not at all."""
+def save_weights(model: "nn.Module", folder: Path, name: str = "weights.safetensors") -> None:
+    """Write a model's tensors to a file of a run, whole or not at all."""
     from safetensors.torch import save
 
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    write_whole(save(tensors), folder / "weights.safetensors")
+    write_whole(save(tensors), folder / name)
 
 
 def load_run(folder: Path | str) -> Run:
@@ -310,7 +341,7 @@ def load_run(folder: Path | str) -> Run:
         )
     model = build_model(config, classes.num_classes, tuple(state["view"]), pretrained=False)
     model.trust = state["trust"]
-    _load_weights(model, weights)
+    load_weights(model, weights)
     return Run(folder, config, classes, state, model.eval())
 
 
@@ -342,7 +373,12 @@ def build_model(
     return FrugalModel(sampler, segmenter, view, config.size, oversample=oversample)
 
 
-def _load_weights(model: "FrugalModel", path: Path) -> None:
+def load_weights(model: "nn.Module", path: Path) -> None:
+    """Fill a model with the tensors of a file.
+
+    Raises:
+        FrugalsegError: the file is damaged, or does not fit the model.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -370,11 +406,11 @@ def _plain(config: SegmentConfig) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
-def _value(value: Any) -> Any:
+def option_value(value: Any) -> Any:
     """An option of a network: words are read as YAML, lists become tuples."""
     with contextlib.suppress(yaml.YAMLError):
         value = yaml.safe_load(value) if isinstance(value, str) else value
-    return tuple(map(_value, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(option_value, value)) if isinstance(value, list | tuple) else value
 
 
 def _typed(name: str, value: Any) -> Any:
@@ -383,11 +419,9 @@ def _typed(name: str, value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _differences(old: SegmentConfig, new: SegmentConfig) -> str:
+def _differences(old: Any, new: Any) -> str:
     names = [
-        f.name
-        for f in dataclasses.fields(SegmentConfig)
-        if getattr(old, f.name) != getattr(new, f.name)
+        f.name for f in dataclasses.fields(old) if getattr(old, f.name) != getattr(new, f.name)
     ]
     return ", ".join(f"{n}: {getattr(old, n)} there, {getattr(new, n)} asked" for n in names[:3])
 

@@ -1,5 +1,6 @@
 """Reading images of any usual kind as 8-bit RGB."""
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -76,16 +77,38 @@ def read_image(path: Path | str, reduce: int = 1) -> NDArray[np.uint8]:
         raise ValueError(f"reduce is {reduce}; it must be 1, 2, 4 or 8")
     path = Path(path)
     with reading(path), Image.open(path) as image:
-        width, height = image.size
-        wanted = (-(-width // reduce), -(-height // reduce))
-        if reduce > 1 and min(width, height) >= reduce:
-            # rounded down, since draft gives at least what it is asked for, and itself rounds up
-            image.draft(None, (width // reduce, height // reduce))
-        turned = ImageOps.exif_transpose(image)
-        rgb = _to_rgb(turned)
-        if wanted not in (rgb.size, rgb.size[::-1]):
-            rgb = rgb.reduce(reduce)
-        return np.array(rgb)
+        return _upright(image, reduce)
+
+
+def read_image_bytes(content: bytes, path: Path) -> NDArray[np.uint8]:
+    """Read an image from the content of its file, as :func:`read_image` does.
+
+    Args:
+        content: of the file.
+        path: its name, for messages.
+
+    Returns:
+        (H, W, 3).
+
+    Raises:
+        FrugalsegError: it is no image, or not whole.
+    """
+    with reading(path), Image.open(io.BytesIO(content)) as image:
+        return _upright(image, 1)
+
+
+def _upright(image: Image.Image, reduce: int) -> NDArray[np.uint8]:
+    """Decode, turn upright and convert an opened image, `reduce` times smaller."""
+    width, height = image.size
+    wanted = (-(-width // reduce), -(-height // reduce))
+    if reduce > 1 and min(width, height) >= reduce:
+        # rounded down, since draft gives at least what it is asked for, and itself rounds up
+        image.draft(None, (width // reduce, height // reduce))
+    turned = ImageOps.exif_transpose(image)
+    rgb = _to_rgb(turned)
+    if wanted not in (rgb.size, rgb.size[::-1]):
+        rgb = rgb.reduce(reduce)
+    return np.array(rgb)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

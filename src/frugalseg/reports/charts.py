@@ -63,6 +63,41 @@ def quality_chart(
     return _for_page(file.getvalue(), identifier, title)
 
 
+def curve_chart(series: Sequence[Series], across: str, up: str, identifier: str, title: str) -> str:
+    """Draw curves through many points, such as losses against steps.
+
+    Args:
+        series: the lines; of their points the texts are written where there are any.
+        across: text under the horizontal axis.
+        up: text of the vertical axis.
+        identifier: a word of letters that no other chart on the page has.
+        title: what the chart shows, for those who cannot see it.
+
+    Returns:
+        An `<svg>` element.
+    """
+    import matplotlib
+
+    style = {"svg.fonttype": "none", "svg.hashsalt": identifier, "font.size": 10.5}
+    with matplotlib.rc_context(style):
+        figure, axes = _axes(across, up)
+        for line in series:
+            colour = f"#0400{line.colour:02x}"
+            xs, ys = [x for x, _, _ in line.points], [y for _, y, _ in line.points]
+            few = "o" if len(xs) < 3 or any(text for *_, text in line.points) else ""
+            axes.plot(xs, ys, color=colour, linewidth=2, marker=few, markersize=5)
+            for x, y, text in line.points:
+                if text:
+                    axes.annotate(
+                        text, (x, y), (0, 9), textcoords="offset points", ha="center", color=_INK
+                    )
+        axes.margins(y=0.12)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return _for_page(file.getvalue(), identifier, title)
+
+
 def _axes(cost: str, quality: str) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 

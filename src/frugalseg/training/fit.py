@@ -85,7 +85,8 @@ def fit(
     ]
     if progress and is_main_process():
         callbacks.append(_Bar(name, task.steps))
-    trainer = _trainer(task.steps, callbacks, devices, nodes, precision)
+    strategy = task.strategy if _several(devices, nodes) else "auto"
+    trainer = _trainer(task.steps, callbacks, devices, nodes, precision, strategy)
     with _expected_warnings(), _refusing_full_disks(folder):
         try:
             trainer.fit(task, ckpt_path=last if last.is_file() else None, weights_only=True)
@@ -103,8 +104,19 @@ def _is_done(task: StepTask, last: Path) -> bool:
     return done
 
 
+def _several(devices: int | str, nodes: int) -> bool:
+    """Whether several processes train together."""
+    count = torch.cuda.device_count() if devices in ("auto", "-1", -1) else devices
+    return nodes > 1 or (isinstance(count, int) and count > 1)
+
+
 def _trainer(
-    steps: int, callbacks: list[Callback], devices: int | str, nodes: int, precision: str
+    steps: int,
+    callbacks: list[Callback],
+    devices: int | str,
+    nodes: int,
+    precision: str,
+    strategy: str = "auto",
 ) -> lightning.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
@@ -113,6 +125,7 @@ def _trainer(
             accelerator="auto",
             devices=devices,
             num_nodes=nodes,
+            strategy=strategy,
             precision=precision,  # type: ignore[arg-type]
             max_steps=steps,
             max_epochs=-1,
@@ -152,7 +165,7 @@ def _refusing_full_disks(folder: Path) -> Iterator[None]:
 
 
 class _Metrics(Callback):
-    """One line for each 100 steps: what was trained, the step, the mean loss, the seconds."""
+    """One line for each 100 steps: training, step, mean loss, seconds, and the task's measures."""
 
     def __init__(self, path: Path, name: str, steps: int):
         self.path, self.name, self.steps = path, name, steps
@@ -183,6 +196,7 @@ class _Metrics(Callback):
         if is_main_process():
             line = {"training": self.name, "step": step, "steps": self.steps}
             line |= {"loss": round(loss, 6), "seconds": round(now - self.since, 2)}
+            line |= module.measures()
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         self.total, self.count, self.since = 0.0, 0, now

@@ -34,6 +34,8 @@ class StepTask(lightning.LightningModule):
         seed: seed of what is drawn in a step.
     """
 
+    strategy = "auto"  # of Lightning, where several processes train together
+
     def __init__(self, stream: Steps, steps: int, rate: float, seed: int):
         super().__init__()
         self.stream, self.steps, self.rate, self.seed = stream, steps, rate, seed
@@ -48,6 +50,10 @@ class StepTask(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
+
+    def measures(self) -> dict[str, Any]:
+        """Numbers on the state of the training, for its line of each 100 steps."""
+        return {}
 
     def transfer_batch_to_device(self, batch: Batch, device: Any, dataloader_idx: int) -> Batch:
         return batch  # pixels stay where they are: only what is read of them travels

@@ -1,24 +1,15 @@
-"""What the commands do: files in, work by the packages, files and a few lines out."""
+"""The commands of segmentation runs."""
 
 import dataclasses
 import itertools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from frugalseg.commands.common import named, progress, result_path, say
 from frugalseg.errors import FrugalsegError
 from frugalseg.runs import Run, SegmentConfig, Size, load_run, parse_size
-
-
-def say(text: str) -> None:
-    """A line for the person watching; results themselves go to standard output."""
-    sys.stderr.write(text + "\n")
-
-
-def result_path(folder: Path, data: str, split: str) -> Path:
-    """Where the result of a run on a split of a data set lies."""
-    return folder / "results" / f"{data}-{split}.json"
 
 
 def segment(data: Path, folder: Path | None, config: SegmentConfig) -> None:
@@ -68,9 +59,9 @@ def predict(folder: Path, images: Sequence[Path], out: Path | None) -> None:
     if run.model.needs_truth():
         raise FrugalsegError(f"{folder} samples by true boundaries: it cannot label new images.")
     out = folder / "predictions" if out is None else out
-    files = _named(images, list_images)
+    files = named(images, list_images)
     broken = []
-    for path, name in _progress(files, "images"):
+    for path, name in progress(files, "images"):
         try:
             answer = run.model.predict(path)
             picture = overlay(read_image(path), answer.labels, run.classes.colours)
@@ -94,8 +85,6 @@ def compare(folders: Sequence[Path], split: str, out: Path, images: int) -> None
     from frugalseg.reports.examples import predict_examples
     from frugalseg.training.segment import open_data
 
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise FrugalsegError(f"{out}: the page is HTML, give a name that ends in .html.")
     runs = [_load(folder) for folder in folders]
     _same_data(runs)
     results = []
@@ -183,30 +172,7 @@ def _evaluate(run: Run, data: Path | None, split: str) -> dict[str, Any]:
     from frugalseg.training.segment import open_data
 
     config = run.config if data is None else dataclasses.replace(run.config, data=str(data))
-    return evaluate_run(run, open_data(config), split, lambda s: _progress(s, split))
-
-
-def _progress(items: Iterable[Any], unit: str) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    bar: Iterable[Any] = tqdm(items, unit=unit, disable=not sys.stderr.isatty())
-    return bar
-
-
-def _named(inputs: Sequence[Path], list_images: Any) -> list[tuple[Path, str]]:
-    """All image files with the name of what is written for each; names must not collide."""
-    files = []
-    for given in inputs:
-        for path in list_images(given):
-            relative = path.relative_to(given) if given.is_dir() else Path(path.name)
-            files.append((path, str(relative.with_suffix(""))))
-    names = [name for _, name in files]
-    if len(set(names)) < len(names):
-        double = next(n for n in names if names.count(n) > 1)
-        raise FrugalsegError(
-            f"Several images would be written as {double}.png: label them one folder at a time."
-        )
-    return files
+    return evaluate_run(run, open_data(config), split, lambda s: progress(s, split))
 
 
 def _same_data(runs: Sequence[Run]) -> None:

@@ -1,0 +1,267 @@
+"""A clustering run: a folder that loads with nothing but itself.
+
+config.yaml                 everything needed to train it again, with ``task: cluster``
+state.json                  what was chosen on the way, the classes if any, and whether it finished
+weights.safetensors         trunk and heads after the last step
+lowest.safetensors          the same where the loss of the main head was lowest
+metrics.jsonl, environment.json, results/*.json, checkpoints/: as in :mod:`frugalseg.runs`
+"""
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from cyclopts import Parameter
+
+from frugalseg.errors import FrugalsegError
+from frugalseg.files import write_whole
+from frugalseg.runs import FORMAT, Names, Options, find_run, read_settings, read_state
+
+if typing.TYPE_CHECKING:
+    from frugalseg.networks.heads import ClusterNet
+
+TASK = "cluster"
+WEIGHTS = {"last": "weights.safetensors", "lowest": "lowest.safetensors"}
+_NEEDS = {"finished", "plan", "clusters", "sub_head"}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ClusterConfig:
+    """Everything that decides how images are clustered. What is None is chosen by the data.
+
+    Attributes:
+        data: Folder of images, a data set as its makers ship it, or "digits".
+        clusters: Number of clusters, or auto.
+        labels: A CSV file (file,label), or "folders"; they name and score clusters, no more.
+        split: Images to train on: all, train, test or another split of the data set.
+        over_clusters: Clusters of the overclustering head; by default 5 times as many.
+        sub_heads: Independent starts of each head on the same features; the best is taken.
+        trunk: resnet34-iic, vgg-iic or any timm model; by default a pretrained one for photographs.
+        width: Features of the first layer of resnet34-iic and vgg-iic; 64 is the paper's.
+        pretrained: Start from ImageNet weights.
+        frozen: Train heads only, on features computed once.
+        hidden: Features of a hidden layer in each sub-head; 0 for linear heads.
+        components: With frozen features: heads stand on so many principal components.
+        neighbours: With frozen features: that many nearest images count as views of each other.
+        views: How views are made: mnist, cifar, stl, photo or digits.
+        view_options: Further settings of the views, such as --view-options.rotation 10.
+        copies: Transformed views of each image.
+        batch: Images a step.
+        part: Images that are computed at once; the result is that of the whole batch.
+        steps: Training steps.
+        rate: Learning rate.
+        decay: Share of the steps, at the end, over which the rate falls to 0.
+        order: Heads by turns: main or over; several times.
+        turn: Steps of a turn.
+        entropy_weight: Above 1 asks for main clusters of equal size.
+        over_entropy_weight: The same for the overclustering head.
+        restarts: Trainings from different seeds; the one of lowest loss is kept.
+        seed: Seeds everything: the same seed gives the same run on the same machine.
+        features: Folder that keeps computed features for other runs.
+        precision: Number format of the training, such as bf16-mixed (Lightning's names).
+        devices: Number of devices, or auto.
+        nodes: Number of machines.
+    """
+
+    data: typing.Annotated[str, Parameter(parse=False)] = ""
+    clusters: int | Literal["auto"] = 10
+    labels: str | None = None
+    split: str = "all"
+    over_clusters: int | None = None
+    sub_heads: int = 5
+    trunk: str | None = None
+    width: int = 16
+    pretrained: bool | None = None
+    frozen: bool | None = None
+    hidden: int | None = None
+    components: int = 128
+    neighbours: int | None = None
+    views: str | None = None
+    view_options: Options = field(default_factory=dict)
+    copies: int | None = None
+    batch: int | None = None
+    part: int | None = None
+    steps: int | None = None
+    rate: float | None = None
+    decay: float = 0.2
+    order: typing.Annotated[Names, Parameter(show_default=False)] = ("main", "main", "over")
+    turn: int | None = None
+    entropy_weight: float | None = None
+    over_entropy_weight: float = 1.0
+    restarts: int = 1
+    seed: int = 0
+    features: str | None = None
+    precision: str = "32-true"
+    devices: str = "auto"
+    nodes: int = 1
+
+    def __post_init__(self) -> None:
+        # options come as words from the command line, as values from YAML
+        from frugalseg.runs import option_value
+
+        values = {k.replace("-", "_"): option_value(v) for k, v in self.view_options.items()}
+        object.__setattr__(self, "view_options", values)
+        object.__setattr__(self, "order", tuple(self.order))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a configuration means for the data at hand: nothing is left open.
+
+    Attributes:
+        views: settings of the views, as ``Views`` takes them.
+        others: as in :class:`ClusterConfig`.
+    """
+
+    trunk: str
+    width: int
+    channels: int
+    pretrained: bool
+    frozen: bool
+    hidden: int
+    components: int
+    neighbours: int
+    over_clusters: int
+    sub_heads: int
+    copies: int
+    batch: int
+    steps: int
+    turn: int
+    rate: float
+    entropy_weight: float
+    views: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ClusterRun:
+    """A finished clustering run, loaded.
+
+    Attributes:
+        folder: where it lies.
+        config: how it was trained.
+        plan: the same with nothing left open.
+        state: what was chosen on the way.
+        clusters: k.
+        sub_head, over_sub_head: those of lowest loss.
+        net: trunk and heads, in evaluation mode.
+    """
+
+    folder: Path
+    config: ClusterConfig
+    plan: Plan
+    state: dict[str, Any]
+    clusters: int
+    sub_head: int
+    over_sub_head: int
+    net: "ClusterNet"
+
+
+def run_task(folder: Path | str) -> str:
+    """What a run does: "segment" or "cluster".
+
+    Raises:
+        FrugalsegError: the folder is no run.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FrugalsegError(f"{folder}: there is no such run.")
+    return str(read_settings(folder).get("task", "segment"))
+
+
+def find_cluster_run(folder: Path, config: ClusterConfig) -> dict[str, Any] | None:
+    """The state of the run in a folder; None where the folder is free. Changes nothing.
+
+    Raises:
+        FrugalsegError: the folder holds something else, or cannot be written.
+    """
+    return find_run(folder, config, read_cluster_config, _NEEDS)
+
+
+def open_cluster_run(folder: Path, config: ClusterConfig) -> dict[str, Any]:
+    """Make a run folder, or open an unfinished one of the same configuration.
+
+    Returns:
+        The run's state; ``state["finished"]`` tells whether there is anything left to do.
+
+    Raises:
+        FrugalsegError: the folder holds something else, or cannot be written.
+    """
+    state = find_cluster_run(folder, config)
+    if state is None:
+        plain = {
+            k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()
+        }
+        text = yaml.safe_dump({"format": FORMAT, "task": TASK, **plain}, sort_keys=False)
+        write_whole(text.encode(), folder / "config.yaml")
+    return state or {"finished": False}
+
+
+def read_cluster_config(folder: Path) -> ClusterConfig:
+    """The configuration of a clustering run.
+
+    Raises:
+        FrugalsegError: there is none, or it is of another version or task.
+    """
+    values = read_settings(folder)
+    if values.pop("task", "segment") != TASK:
+        raise FrugalsegError(f"{folder} is a segmentation run, not a clustering.")
+    unknown = set(values) - {f.name for f in dataclasses.fields(ClusterConfig)}
+    if unknown or "data" not in values:
+        said = f"has unknown settings: {', '.join(sorted(unknown))}" if unknown else "names no data"
+        raise FrugalsegError(f"{folder / 'config.yaml'} {said}.")
+    return ClusterConfig(**values)
+
+
+def build_net(plan: Plan, clusters: int, pretrained: bool | None = None) -> "ClusterNet":
+    """The untrained networks of a plan.
+
+    Args:
+        plan: the plan.
+        clusters: k of the main head.
+        pretrained: overrides the plan's.
+
+    Raises:
+        FrugalsegError: no such trunk, or its weights cannot be had.
+    """
+    from frugalseg.networks.heads import ClusterNet
+    from frugalseg.networks.trunks import build_trunk
+
+    given = plan.pretrained if pretrained is None else pretrained
+    trunk = build_trunk(plan.trunk, plan.channels, plan.width, given)
+    return ClusterNet(
+        trunk, clusters, plan.over_clusters, plan.sub_heads, plan.hidden, plan.components
+    )
+
+
+def load_cluster_run(folder: Path | str, weights: str = "last") -> ClusterRun:
+    """Load a finished clustering run.
+
+    Args:
+        folder: the run's folder.
+        weights: "last", or "lowest" for those of the lowest loss.
+
+    Raises:
+        FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
+    """
+    from frugalseg.runs import load_weights
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FrugalsegError(f"{folder}: there is no such run.")
+    config = read_cluster_config(folder)
+    state = read_state(folder, _NEEDS) if (folder / "state.json").exists() else {}
+    path = folder / WEIGHTS[weights]
+    if not state.get("finished") or not path.is_file():
+        raise FrugalsegError(
+            f"{folder} is not finished: give the same 'frugalseg cluster' command again to go on."
+        )
+    plan = Plan(**state["plan"])
+    net = build_net(plan, state["clusters"], pretrained=False)
+    load_weights(net, path)
+    chosen = state if weights == "last" else state["lowest"]
+    heads = (chosen["sub_head"], chosen["over_sub_head"])
+    return ClusterRun(folder, config, plan, state, state["clusters"], *heads, net.eval())

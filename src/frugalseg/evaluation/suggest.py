@@ -1,0 +1,74 @@
+"""Which images to label: those whose labels name most others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugalseg.evaluation.clusters import Answers
+
+
+def suggest(answers: Answers, number: int) -> list[tuple[int, str]]:
+    """Choose images to label.
+
+    First a typical image of each cluster, the largest first; then by turns a typical image of the
+    largest overcluster that has none yet, and the most undecided image between two clusters, each
+    pair of clusters once before any comes again.
+
+    Args:
+        answers: of a run.
+        number: how many images to choose.
+
+    Returns:
+        Places in the answers, all different, each with the reason; as many as asked, or all images.
+    """
+    chosen: dict[int, str] = {}
+    for place, why in _typical(answers.probabilities, "cluster", answers.cluster_names):
+        if len(chosen) < number:
+            chosen.setdefault(place, why)
+    over = answers.over_probabilities
+    finer = _typical(over, "group", [f"group {i} of the finer ones" for i in range(over.shape[1])])
+    covered = {int(over[place].argmax()) for place in chosen}
+    finer = [(p, why) for p, why in finer if int(over[p].argmax()) not in covered]
+    unsure = _unsure(answers)
+    sources = [iter(finer), iter(unsure)]
+    while len(chosen) < min(number, len(answers.names)) and sources:
+        source = sources.pop(0)
+        for place, why in source:
+            if place not in chosen:
+                chosen[place] = why
+                sources.append(source)
+                break
+    return list(chosen.items())
+
+
+def _typical(
+    probabilities: NDArray[np.floating], what: str, names: list[str] | tuple[str, ...]
+) -> list[tuple[int, str]]:
+    """The surest image of each group, the largest group first."""
+    assigned = probabilities.argmax(1)
+    sizes = np.bincount(assigned, minlength=probabilities.shape[1])
+    found = []
+    for group in np.argsort(-sizes, kind="stable"):
+        if not sizes[group]:
+            continue
+        members = np.flatnonzero(assigned == group)
+        best = members[probabilities[members, group].argmax()]
+        found.append((int(best), f"typical of {names[group]} ({sizes[group]} images)"))
+    return found
+
+
+def _unsure(answers: Answers) -> list[tuple[int, str]]:
+    """Images between two clusters, the most undecided first, pairs of clusters by turns."""
+    p = answers.probabilities
+    order = np.argsort(-p, 1, kind="stable")[:, :2]
+    rows = np.arange(len(p))
+    margin = p[rows, order[:, 0]] - p[rows, order[:, -1]]
+    seen: dict[tuple[int, int], int] = {}
+    ranked = []
+    for place in np.argsort(margin, kind="stable"):
+        pair = (int(order[place].min()), int(order[place].max()))
+        seen[pair] = seen.get(pair, 0) + 1
+        ranked.append((seen[pair], float(margin[place]), int(place), pair))
+    names = answers.cluster_names
+    return [(place, f"between {names[a]} and {names[b]}") for _, _, place, (a, b) in sorted(ranked)]

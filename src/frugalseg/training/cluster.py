@@ -1,0 +1,336 @@
+"""Train a clustering run: features where the trunk is frozen, restarts, the best of them kept."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from frugalseg._memory import keep_freed_memory
+from frugalseg.cluster_runs import (
+    WEIGHTS,
+    ClusterConfig,
+    Plan,
+    build_net,
+    find_cluster_run,
+    open_cluster_run,
+)
+from frugalseg.data.image_sets import ImageSet
+from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.results import environment
+from frugalseg.files import write_whole
+from frugalseg.information import clustering_health, iic_loss, mean_and_spread
+from frugalseg.networks.heads import ClusterNet, principal_directions, project
+from frugalseg.networks.trunks import settle_batch_norm
+from frugalseg.runs import config_hash, load_weights, read_state, save_weights, write_state
+from frugalseg.training.cluster_plan import (
+    make_plan,
+    open_image_data,
+    training_indices,
+    view_settings,
+)
+from frugalseg.training.cluster_tasks import ClusterTask, FeatureTask, ImageTask, Turns
+from frugalseg.training.features import frozen_features, nearest_images
+from frugalseg.training.views import test_view
+
+JUDGED = 4000  # images on which sub-heads and restarts are compared, and batch norm settles
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """What a training learns from.
+
+    Attributes:
+        places: of the images of each head, in the order of ``indices``.
+        indices: of the images in their set.
+        labels: by place, -1 where unknown; None where there are none.
+        pixels: (N, C, side, side) uint8, where the trunk learns.
+        plain, transformed, near: reduced features and neighbours, where it is frozen.
+        scale: mean, standard deviation and directions by which they were reduced.
+    """
+
+    places: dict[str, NDArray[np.int64]]
+    indices: NDArray[np.int64]
+    labels: NDArray[np.int64] | None
+    pixels: Tensor | None = None
+    plain: Tensor | None = None
+    transformed: Tensor | None = None
+    near: Tensor | None = None
+    scale: tuple[Tensor, Tensor, Tensor] | None = None
+
+
+def train_clustering(
+    config: ClusterConfig,
+    folder: Path,
+    progress: bool = True,
+    say: Say = lambda text: None,
+    images: ImageSet | None = None,
+) -> None:
+    """Train a run from its configuration, or go on with an unfinished one.
+
+    Args:
+        config: the configuration.
+        folder: the run's folder.
+        progress: show progress bars.
+        say: is told, in words, what begins.
+        images: the set, where it is open already.
+
+    Raises:
+        FrugalsegError: what the user can mend; all that can be known is known before the folder is
+            made and any training starts.
+    """
+    from frugalseg.training.fit import check_hardware, is_main_process
+
+    keep_freed_memory()
+    images = images or open_image_data(config)
+    plan = make_plan(config, images)
+    check_hardware(*hardware(config))
+    main = is_main_process()
+    state = _state(folder, config, main)
+    if state.get("finished"):
+        say(f"{folder} is finished already.")
+        return
+    # unknown trunks and missing weights are found before anything is written
+    build_net(plan, 2 if config.clusters == "auto" else config.clusters)
+    if main:
+        open_cluster_run(folder, config)
+        text = json.dumps({**environment(), "seed": config.seed}, indent=1)
+        write_whole(text.encode(), folder / "environment.json")
+    material = gather(config, plan, images, folder, progress, say)
+    found: dict[str, Any] = {"class_names": list(images.class_names)}
+    if config.clusters == "auto":
+        from frugalseg.training.count import count_clusters
+
+        found["counts"] = count_clusters(config, plan, material, folder, progress, say)
+        clusters = int(found["counts"]["chosen"])
+    else:
+        clusters = config.clusters
+    outcomes = [
+        _train_once(config, plan, clusters, material, folder, seed, progress, say)
+        for seed in range(config.seed, config.seed + config.restarts)
+    ]
+    if main:
+        _finish(folder, config, plan, clusters, outcomes, found)
+
+
+def hardware(config: ClusterConfig) -> tuple[int | str, int, str]:
+    """Devices, machines and number format, as Lightning takes them."""
+    devices = int(config.devices) if config.devices.isdigit() else config.devices
+    return devices, config.nodes, config.precision
+
+
+def gather(
+    config: ClusterConfig,
+    plan: Plan,
+    images: ImageSet,
+    folder: Path,
+    progress: bool,
+    say: Say,
+) -> Material:
+    """Read the images, or compute the features of a frozen trunk.
+
+    Raises:
+        FrugalsegError: an image cannot be read, or all are equal.
+    """
+    indices = training_indices(config, images)
+    order = indices["over"]
+    places = {name: np.searchsorted(order, some) for name, some in indices.items()}
+    labels = None if images.labels is None else images.labels[order]
+    if not plan.frozen:
+        say(f"Reading {len(order)} images")
+        pixels = images.read_all(plan.views["side"], order)
+        _refuse_equal(config, torch.from_numpy(pixels))
+        stacked = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+        return Material(places, order, labels, pixels=stacked)
+    say(f"Computing features of {len(order)} images, {1 + plan.copies} views each")
+    trunk = build_net(plan, 2).trunk.eval()
+    if torch.cuda.is_available():
+        trunk = trunk.cuda()
+    kept = Path(config.features) if config.features else folder / "checkpoints" / "features"
+    bar = _bar if progress else iter
+    plain, transformed = frozen_features(trunk, plan, images, order, kept, bar)
+    _refuse_equal(config, plain)
+    scale = principal_directions(plain, plan.components)
+    plain = project(plain, *scale)
+    transformed = torch.stack([project(some, *scale) for some in transformed])
+    near = nearest_images(plain, plan.neighbours) if plan.neighbours else None
+    return Material(places, order, labels, None, plain, transformed, near, scale)
+
+
+def make_task(
+    config: ClusterConfig,
+    plan: Plan,
+    net: ClusterNet,
+    material: Material,
+    seed: int,
+    lowest: Path | None = None,
+    order: tuple[str, ...] | None = None,
+) -> ClusterTask:
+    """The training of a network on given material."""
+    turns = Turns(material.places, order or config.order, plan.turn, plan.batch, seed)
+    common: dict[str, Any] = {"lowest": lowest, "labels": material.labels}
+    first = (net, turns, plan, config, seed)
+    if material.pixels is not None:
+        views = view_settings(plan)
+        return ImageTask(*first, pixels=material.pixels, views=views, **common)
+    net.trunk.requires_grad_(False)
+    assert material.plain is not None
+    assert material.transformed is not None
+    assert material.scale is not None
+    net.centre, net.spread, net.directions = material.scale
+    features = {"plain": material.plain, "transformed": material.transformed}
+    return FeatureTask(*first, **features, near=material.near, **common)
+
+
+def judge(task: ClusterTask, material: Material) -> dict[str, Any]:
+    """Settle batch norm, and compare sub-heads without labels, on images of the training.
+
+    Returns:
+        "sub_head" of the main head (of lowest loss), "losses" of all, "health" of the chosen one;
+        "over_sub_head" and "over_losses"; of heads that the task trains.
+    """
+    net, order = task.net, task.stream.order  # type: ignore[attr-defined]
+    rng = np.random.default_rng((0, 11))
+    places = torch.from_numpy(rng.permutation(material.places[order[0]])[:JUDGED])
+    parts = [part for part in places.split(200) if len(part) > 1]
+    if material.pixels is not None:
+        pixels, views = material.pixels, view_settings(task.plan)
+        shown = (test_view(pixels[part].to(task.device), views) for part in parts)
+        settle_batch_norm(net.trunk, shown)
+    net.eval()
+    found: dict[str, Any] = {"over_sub_head": 0}
+    for head in dict.fromkeys(order):
+        p, q = assign_in_parts(task, head, parts)
+        losses = iic_loss(p, q)
+        best, each = int(losses.argmin()), [float(loss) for loss in losses]
+        if head == "main":
+            found |= {"sub_head": best, "losses": each}
+            found["health"] = clustering_health(p[best], q[best, 0])
+        else:
+            found |= {"over_sub_head": best, "over_losses": each}
+    return found
+
+
+def assign_in_parts(task: ClusterTask, head: str, parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Assignments of two views of some images, without gradient: as ``ClusterTask.assign``."""
+    with torch.inference_mode():
+        answers = [
+            task.assign(head, part, torch.Generator().manual_seed(k))
+            for k, part in enumerate(parts)
+        ]
+    return torch.cat([a for a, _ in answers], 1), torch.cat([b for _, b in answers], 2)
+
+
+def _state(folder: Path, config: ClusterConfig, main: bool) -> dict[str, Any]:
+    if main:
+        return find_cluster_run(folder, config) or {}
+    # the main process says what is wrong
+    needs = frozenset({"finished"})
+    return read_state(folder, needs) if (folder / "state.json").exists() else {}
+
+
+def _train_once(
+    config: ClusterConfig,
+    plan: Plan,
+    clusters: int,
+    material: Material,
+    folder: Path,
+    seed: int,
+    progress: bool,
+    say: Say,
+) -> dict[str, Any]:
+    """Train from one seed; its weights lie in the checkpoints afterwards."""
+    import lightning
+
+    from frugalseg.training.fit import fit
+
+    name = f"cluster-{seed}" if config.restarts > 1 else "cluster"
+    say(f"Training {'the heads' if plan.frozen else 'trunk and heads'}: {clusters} clusters")
+    lightning.seed_everything(seed, verbose=False)
+    place = folder / "checkpoints" / name
+    task = make_task(config, plan, build_net(plan, clusters), material, seed, place / "lowest.st")
+    fit(task, folder, name, *hardware(config), progress)
+    outcome: dict[str, Any] = {"seed": seed, "training": name}
+    outcome["last"] = judge(task, material)
+    save_weights(task.net, place, "last.st")
+    outcome["lowest"] = {"step": int(task.best[1]), "probe_loss": float(task.best[0])}
+    load_weights(task.net, place / "lowest.st")
+    outcome["lowest"] |= judge(task, material)
+    save_weights(task.net, place, "settled.st")
+    return outcome
+
+
+def _finish(
+    folder: Path,
+    config: ClusterConfig,
+    plan: Plan,
+    clusters: int,
+    outcomes: list[dict[str, Any]],
+    found: dict[str, Any],
+) -> None:
+    """Keep the training of lowest loss; the run is finished when its state says so."""
+    best = min(outcomes, key=lambda outcome: min(outcome["last"]["losses"]))
+    place = folder / "checkpoints" / best["training"]
+    for source, name in (("last.st", WEIGHTS["last"]), ("settled.st", WEIGHTS["lowest"])):
+        write_whole((place / source).read_bytes(), folder / name)
+    chosen = [min(outcome["last"]["losses"]) for outcome in outcomes]
+    state = {
+        "plan": dataclasses.asdict(plan),
+        "clusters": clusters,
+        **best["last"],
+        "lowest": best["lowest"],
+        "seed": best["seed"],
+        "training": best["training"],
+        "restarts": [{"seed": o["seed"], **o["last"]} for o in outcomes],
+        "spread_over_restarts": mean_and_spread(chosen),
+        "oracle": oracle_stop(folder, best["training"]),
+        "config_hash": config_hash(config),
+        **found,
+        "finished": True,
+    }
+    write_state(folder, state)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def oracle_stop(folder: Path, training: str) -> dict[str, Any] | None:
+    """The step of highest labelled accuracy, as published figures were chosen; for comparison only.
+
+    Returns:
+        "step" and "accuracy" of the best sub-head there, on the watched images; None where
+        there are no labels.
+    """
+    lines = read_history(folder)
+    known = [line for line in lines if line["training"] == training and "accuracy" in line]
+    if not known:
+        return None
+    best = max(known, key=lambda line: max(line["accuracy"]))
+    return {"step": best["step"], "accuracy": max(best["accuracy"])}
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl; none where it has not begun."""
+    path = folder / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def _refuse_equal(config: ClusterConfig, values: Tensor) -> None:
+    if bool((values == values[:1]).all()):
+        raise FrugalsegError(
+            f"{config.data}: all images are equal, there is nothing to tell apart."
+        )
+
+
+def _bar(items: Iterable[Any]) -> Iterable[Any]:
+    from tqdm import tqdm
+
+    bar: Iterable[Any] = tqdm(items, desc="features", unit="piece")
+    return bar

@@ -1,0 +1,212 @@
+"""What a clustering configuration means for the images at hand, checked before work starts."""
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugalseg.cluster_runs import ClusterConfig, Plan
+from frugalseg.data.image_sets import ImageSet, Progress, open_images
+from frugalseg.errors import FrugalsegError
+from frugalseg.networks.heads import HEADS
+from frugalseg.networks.pretrained import DEFAULT_ENCODER
+from frugalseg.networks.trunks import TRUNKS
+from frugalseg.training.views import PRESETS, Views
+
+SMALL = 32  # images up to this side are no photographs
+DISTRACTORS = "unlabelled"  # the split that only the overclustering head sees
+
+
+@dataclass(frozen=True)
+class _Defaults:
+    """Of one preset of views."""
+
+    trunk: str
+    batch: int
+    steps: int
+    copies: int
+    turn: int
+    rate: float = 1e-3
+    neighbours: int = 0
+
+
+_SMALL_TRUNK = _Defaults("vgg-iic", batch=140, steps=3000, copies=5, turn=50)
+_DEFAULTS = {
+    "digits": _Defaults("vgg-iic", batch=140, steps=900, copies=3, turn=20),
+    "mnist": _SMALL_TRUNK,
+    "cifar": _Defaults("resnet34-iic", batch=220, steps=20000, copies=3, turn=100),
+    "stl": _Defaults("resnet34-iic", batch=140, steps=20000, copies=5, turn=100),
+    "photo": _Defaults(DEFAULT_ENCODER, 1000, 600, 4, turn=1, rate=1e-2, neighbours=20),
+}
+
+
+def open_image_data(config: ClusterConfig, progress: Progress = iter) -> ImageSet:
+    """The images that a configuration names.
+
+    Args:
+        config: the configuration.
+        progress: wraps the loop over the files of a folder.
+
+    Raises:
+        FrugalsegError: there are none, or the labels do not fit.
+    """
+    images = open_images(config.data, config.labels, progress)
+    if config.split not in images.splits:
+        raise FrugalsegError(
+            f"{config.data} has no split {config.split!r}: there are {', '.join(images.splits)}."
+        )
+    return images
+
+
+def make_plan(config: ClusterConfig, images: ImageSet) -> Plan:
+    """Fill in what the configuration leaves to the data, and refuse what cannot work.
+
+    Raises:
+        FrugalsegError: too few images, a number out of range, or settings that do not go together.
+    """
+    count = len(images.splits[config.split])
+    _check_numbers(config, count)
+    name = _preset(config, images)
+    views = _views(config, name)
+    defaults = _DEFAULTS.get(name, _DEFAULTS["stl"])
+    trunk = config.trunk or defaults.trunk
+    own = trunk in TRUNKS
+    pretrained = not own if config.pretrained is None else config.pretrained
+    frozen = pretrained if config.frozen is None else config.frozen
+    if own and pretrained:
+        raise FrugalsegError(f"There are no pretrained weights of {trunk}: leave out --pretrained.")
+    if own != (defaults.trunk in TRUNKS):  # heads alone, or a trunk to be trained after all
+        defaults = _DEFAULTS["photo"] if frozen else _SMALL_TRUNK
+    batch = min(config.batch or (defaults.batch if frozen else min(defaults.batch, 220)), count)
+    plan = Plan(
+        trunk=trunk,
+        width=config.width,
+        channels=views.out_channels,
+        pretrained=pretrained,
+        frozen=frozen,
+        hidden=_either(config.hidden, 0),
+        components=config.components if frozen else 0,
+        neighbours=min(_either(config.neighbours, defaults.neighbours if frozen else 0), count - 1),
+        over_clusters=_over_clusters(config, batch),
+        sub_heads=config.sub_heads,
+        copies=_either(config.copies, defaults.copies),
+        batch=batch,
+        steps=_either(config.steps, defaults.steps),
+        turn=_either(config.turn, defaults.turn),
+        rate=_either(config.rate, defaults.rate),
+        entropy_weight=_either(config.entropy_weight, 1.0),
+        views=dataclasses.asdict(views),
+    )
+    _check_plan(config, plan)
+    return plan
+
+
+def view_settings(plan: Plan) -> Views:
+    """The views of a plan."""
+    return Views(**plan.views)
+
+
+def training_indices(config: ClusterConfig, images: ImageSet) -> dict[str, NDArray[np.int64]]:
+    """Which images each head is trained on: the main head sees no distractors."""
+    over = images.splits[config.split]
+    main = over
+    if DISTRACTORS in images.splits and config.split != DISTRACTORS:
+        main = np.setdiff1d(over, images.splits[DISTRACTORS])
+    return {"main": main, "over": over}
+
+
+def _either(given: Any, default: Any) -> Any:
+    return default if given is None else given
+
+
+def _over_clusters(config: ClusterConfig, batch: int) -> int:
+    if config.over_clusters is not None:
+        return config.over_clusters
+    if config.clusters == "auto":
+        return max(2, min(50, batch // 2))
+    return max(config.clusters, min(5 * config.clusters, batch // 2))
+
+
+def _preset(config: ClusterConfig, images: ImageSet) -> str:
+    if config.views is not None:
+        if config.views not in PRESETS:
+            close = difflib.get_close_matches(config.views, PRESETS, 1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise FrugalsegError(
+                f"There are no views {config.views!r}{hint}: choose among {', '.join(PRESETS)}."
+            )
+        return config.views
+    side = int(images.sizes.max())
+    if side <= SMALL and images.read(0).shape[2] == 1:
+        return "digits" if side <= 12 else "mnist"
+    if config.trunk in TRUNKS:
+        return "cifar" if side <= SMALL else "stl"
+    return "photo"
+
+
+def _views(config: ClusterConfig, name: str) -> Views:
+    known = {f.name for f in dataclasses.fields(Views)}
+    unknown = sorted(set(config.view_options) - known)
+    if unknown:
+        raise FrugalsegError(
+            f"Views have no setting {unknown[0]!r}: there are {', '.join(sorted(known))}."
+        )
+    try:
+        return dataclasses.replace(PRESETS[name], **config.view_options)
+    except (ValueError, TypeError) as error:
+        raise FrugalsegError(f"--view-options cannot be used: {error}.") from error
+
+
+def _check_numbers(config: ClusterConfig, count: int) -> None:
+    """Limits that no type says."""
+    limits = {
+        "sub_heads": config.sub_heads >= 1,
+        "width": config.width >= 1,
+        "hidden": config.hidden is None or config.hidden >= 0,
+        "components": config.components >= 1,
+        "neighbours": config.neighbours is None or config.neighbours >= 0,
+        "copies": config.copies is None or config.copies >= 1,
+        "batch": config.batch is None or config.batch >= 2,
+        "part": config.part is None or config.part >= 2,
+        "steps": config.steps is None or config.steps >= 1,
+        "rate": config.rate is None or config.rate > 0,
+        "decay": 0 <= config.decay <= 1,
+        "order": set(config.order) <= set(HEADS) and "main" in config.order,
+        "turn": config.turn is None or config.turn >= 1,
+        "restarts": config.restarts >= 1,
+        "seed": 0 <= config.seed < 2**31 - config.restarts,
+        "nodes": config.nodes >= 1,
+    }
+    for name, sound in limits.items():
+        if not sound:
+            raise FrugalsegError(
+                f"{name}={getattr(config, name)!r} is out of range: "
+                "'frugalseg cluster --help' says what it means."
+            )
+    clusters = 2 if config.clusters == "auto" else config.clusters
+    if clusters < 2:
+        raise FrugalsegError(f"{clusters} cluster is no clustering: ask for 2 or more, or auto.")
+    if count < max(clusters, 4 if config.clusters == "auto" else 2):
+        raise FrugalsegError(
+            f"{config.data}: {count} images cannot form {clusters} clusters: "
+            "give more images or fewer --clusters."
+        )
+
+
+def _check_plan(config: ClusterConfig, plan: Plan) -> None:
+    """Settings that do not go together."""
+    largest = plan.over_clusters if "over" in config.order else 0
+    if config.clusters != "auto":
+        largest = max(largest, config.clusters)
+    if plan.batch < largest:
+        raise FrugalsegError(
+            f"A step of {plan.batch} images cannot tell {largest} clusters apart: "
+            f"take fewer clusters, or --batch {2 * largest} where there are so many images."
+        )
+    if config.part and (config.devices not in ("auto", "1") or config.nodes > 1):
+        raise FrugalsegError("--part is for one device: leave it out, or --devices and --nodes.")
+    if plan.neighbours and not plan.frozen:
+        raise FrugalsegError("--neighbours are sought among frozen features: add --frozen.")

@@ -1,0 +1,45 @@
+"""Mutual information of paired assignments, one pair, one sub-head and one entry at a time."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def slow_joint(p: Array, q: Array) -> Array:
+    """Joint of p (N, k) and q (R, N, k), as Ji et al. 2019 write it."""
+    k = p.shape[1]
+    joint = np.zeros((k, k))
+    for copy in q:
+        for z, other in zip(p, copy, strict=True):
+            for a in range(k):
+                for b in range(k):
+                    joint[a, b] += z[a] * other[b]
+    joint = (joint + joint.T) / 2
+    return joint / joint.sum()
+
+
+def slow_information(joint: Array, weight: float = 1.0) -> float:
+    rows, columns = joint.sum(1), joint.sum(0)
+    total = 0.0
+    for a in range(len(rows)):
+        for b in range(len(columns)):
+            if joint[a, b] > 0:
+                total += joint[a, b] * (
+                    math.log(joint[a, b])
+                    - weight * math.log(rows[a])
+                    - weight * math.log(columns[b])
+                )
+    return total
+
+
+def slow_matching(counts: NDArray[np.int64]) -> int:
+    """Most items right where each class is given to at most one cluster: every way is tried."""
+    if not counts.size:
+        return 0
+    rest = slow_matching(counts[1:])  # the first cluster stands for none
+    for c in range(counts.shape[1]):
+        rest = max(rest, int(counts[0, c]) + slow_matching(np.delete(counts[1:], c, 1)))
+    return rest
