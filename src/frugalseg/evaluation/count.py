@@ -46,26 +46,30 @@ def merge_order(joint: Tensor, fewest: int = 2) -> list[NDArray[np.int64]]:
 
 
 def _cheapest(table: Tensor) -> tuple[int, int]:
-    """The pair a < b whose merging loses the least information."""
-    marginal = table.sum(1)
-    h = lambda x: torch.where(x > 0, -x * torch.where(x > 0, x, 1).log(), 0)  # noqa: E731
-    # I = 2 H(marginal) - H(table); rows a and b, columns a and b, and the corner of both change
-    both = h(marginal[:, None] + marginal) - h(marginal)[:, None] - h(marginal)
-    rows = h(table[:, None] + table[None]).sum(-1)  # of merged rows, before columns merge
-    alone = h(table).sum(-1)
-    joint = rows - alone[:, None] - alone
-    # the columns change as the rows do, and the four cells of the corner become one
-    own = h(table.diagonal())
-    cross = h(table)
-    merged_pair = h(table.diagonal()[:, None] + table.T) + h(table + table.diagonal()[None])
-    corner = table.diagonal()[:, None] + table.diagonal() + table + table.T
-    before = own[:, None] + own + cross + cross.T
-    exact = 2 * (joint - (merged_pair - before)) + (h(corner) - before)
-    loss = exact - 2 * both  # of H(table), less that of the marginals: minus the change of I
-    change = -loss  # negative or zero change means information lost
-    change[torch.ones_like(change, dtype=torch.bool).tril()] = -torch.inf
-    place = int(change.argmax())
-    return place // len(table), place % len(table)
+    """The pair a < b of a symmetric table whose merging loses the least information.
+
+    Information is 2 H(marginal) - H(table); all pairs are tried at once.
+    """
+    count = len(table)
+    cells, marginal = _surprise(table), table.sum(1)
+    # what H(table) gains in each column c where rows a and b become one; columns a and b apart
+    columns = _surprise(table[:, None] + table) - cells[:, None] - cells  # (a, b, c)
+    own = torch.eye(count, dtype=torch.bool)
+    outside = columns.masked_fill(own[:, None] | own, 0).sum(-1)
+    corner = table.diagonal()[:, None] + table.diagonal() + 2 * table
+    inside = _surprise(corner) - cells.diagonal()[:, None] - cells.diagonal() - 2 * cells
+    of_table = 2 * outside + inside  # rows and columns are alike
+    alone = _surprise(marginal)
+    of_marginal = _surprise(marginal[:, None] + marginal) - alone[:, None] - alone
+    loss = of_table - 2 * of_marginal
+    loss = loss.masked_fill(torch.ones_like(own).tril(), torch.inf)
+    place = int(loss.argmin())
+    return place // count, place % count
+
+
+def _surprise(x: Tensor) -> Tensor:
+    """``-x ln x``, 0 at 0."""
+    return torch.special.entr(x)
 
 
 def _membership(groups: list[list[int]]) -> NDArray[np.int64]:

@@ -189,6 +189,22 @@ def _timm_trunk(name: str, channels: int, pretrained: bool) -> Trunk:
     return Trunk(network, number, *encoder_mean_std(name))
 
 
+def third_stage(trunk: Trunk, channels: int, side: int) -> Trunk:
+    """The flattened maps of the third stage of ``resnet34-iic``, on which the paper fine-tunes.
+
+    Args:
+        trunk: built by name; its layers are shared, not copied. Other trunks come back as they are.
+        channels, side: of the images.
+    """
+    if not isinstance(trunk.network, ResNet34):
+        return trunk
+    layers = nn.Sequential(trunk.network.stem, *list(trunk.network.stages)[:3], nn.Flatten())
+    mode = layers.training
+    with torch.no_grad():
+        number = layers.eval()(torch.zeros(1, channels, side, side)).shape[1]
+    return Trunk(layers.train(mode), number)
+
+
 def settle_batch_norm(trunk: nn.Module, batches: Sequence[Tensor] | Any) -> None:
     """Set the running statistics of batch norm to their mean over given batches.
 

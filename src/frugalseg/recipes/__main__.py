@@ -1,0 +1,135 @@
+"""``python -m frugalseg.recipes RECIPE``: the experiments behind the files under results/.
+
+Each goes on where it was interrupted when the same command is given again.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from frugalseg.cluster_runs import ClusterConfig
+from frugalseg.errors import FrugalsegError
+from frugalseg.runs import Names
+
+app = App(
+    name="python -m frugalseg.recipes",
+    help=__doc__,
+    help_format="plaintext",
+    exit_on_error=False,
+    print_error=False,
+)
+Seeds = Annotated[tuple[int, ...], Parameter(negative="")]
+Shares = Annotated[tuple[float, ...], Parameter(negative="")]
+DEFAULTS = ClusterConfig()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+@app.command
+def mnist(
+    data: Path,
+    /,
+    *,
+    out: Path = Path("results/mnist"),
+    runs: Path = Path("runs/mnist"),
+    seeds: Seeds = (0, 1, 2),
+    paper: bool = False,
+    steps: int | None = None,
+) -> None:
+    """MNIST: the narrow trunk for two cores, or with --paper the paper's recipe for a GPU."""
+    from frugalseg.recipes.mnist import run_mnist
+
+    print(run_mnist(data, out, runs, seeds, paper, steps, _say), end="")
+
+
+@app.command
+def mnist_baselines(
+    data: Path,
+    /,
+    *,
+    out: Path = Path("results/mnist"),
+    seeds: Seeds = (0, 1, 2),
+    methods: Names = (),
+) -> None:
+    """MNIST: k-means on pixels, PCA and the untrained trunk, UMAP + Gaussian mixture."""
+    from frugalseg.recipes.baselines import run_baselines
+    from frugalseg.recipes.mnist import mnist_config
+
+    print(run_baselines(mnist_config(str(data)), out, seeds, methods or None, _say), end="")
+
+
+@app.command
+def cifar10_paper(
+    data: Path,
+    /,
+    *,
+    out: Path = Path("results/cifar10"),
+    runs: Path = Path("runs/cifar10"),
+    seed: int = 0,
+    width: int = 64,
+    steps: int = 82_000,
+) -> None:
+    """CIFAR-10: the paper's recipe, from nothing."""
+    from frugalseg.recipes.cifar10 import run_cifar10_paper
+
+    print(run_cifar10_paper(data, out, runs, seed, width, steps, _say), end="")
+
+
+@app.command
+def cifar10_features(
+    data: Path,
+    /,
+    *,
+    out: Path = Path("results/cifar10_features"),
+    runs: Path = Path("runs/cifar10_features"),
+    seeds: Seeds = (0, 1, 2),
+    split: str = "test",
+) -> None:
+    """CIFAR-10: heads on a pretrained trunk against k-means on the same features."""
+    from frugalseg.recipes.cifar10 import run_cifar10_features
+
+    print(run_cifar10_features(data, out, runs, seeds, split, _say), end="")
+
+
+@app.command
+def labels(runs: list[Path], /, *, out: Path, shares: Shares = (), numbers: Seeds = ()) -> None:
+    """Accuracy of finished runs against the share of labels, and for suggested against random."""
+    from frugalseg.recipes.semi import NUMBERS, SHARES, run_label_curves
+
+    run_label_curves(runs, out, shares or SHARES, numbers or NUMBERS, _say)
+
+
+@app.command
+def auto(
+    data: Path,
+    /,
+    *,
+    out: Path,
+    runs: Path = Path("runs/auto"),
+    seeds: Seeds = (0, 1, 2),
+    config: ClusterConfig = DEFAULTS,
+) -> None:
+    """What --clusters auto says, with every seed."""
+    import dataclasses
+
+    from frugalseg.recipes.auto import run_auto
+
+    result = run_auto(dataclasses.replace(config, data=str(data)), out, runs, seeds, _say)
+    print(f"{result['classes']} classes; chosen: {[run['chosen'] for run in result['runs']]}")
+
+
+def main() -> None:
+    """Run a recipe; what the user can mend is one sentence and exit code 2."""
+    try:
+        app()
+    except (FrugalsegError, CycloptsError) as error:
+        sys.stderr.write(f"frugalseg: {' '.join(str(error).split())}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from frugalseg.cluster_runs import (
+    ClusterConfig,
+    find_cluster_run,
+    load_cluster_run,
+    read_cluster_config,
+    run_task,
+)
+from frugalseg.data.image_sets import array_set
+from frugalseg.errors import FrugalsegError
+from frugalseg.networks.heads import ClusterNet
+from frugalseg.networks.trunks import Trunk
+from frugalseg.training import cluster as training
+from frugalseg.training.cluster_plan import make_plan, training_indices
+from frugalseg.training.cluster_tasks import Draw, FeatureTask, Turns
+from frugalseg.training.features import frozen_features, nearest_images
+from shapes import TINY, shapes, train
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_cluster_run(folder).net.state_dict()
+
+
+def test_turns_follow_the_order_and_each_image_comes_once_a_round() -> None:
+    places = {"main": np.arange(10), "over": np.arange(15)}
+    turns = Turns(places, ("main", "main", "over"), 2, 5, seed=3)
+    heads = [turns.head(step) for step in range(12)]
+    assert heads == (["main"] * 4 + ["over"] * 2) * 2
+    draws = [turns.draw(step) for step in range(18)]
+    for head, size in (("main", 10), ("over", 15)):
+        seen = torch.cat([d.places for d in draws if d.head == head])
+        for some in seen.split(size):
+            if len(some) == size:
+                assert sorted(some.tolist()) == list(range(size))
+    again = list(turns.between(7, 9))
+    assert all(torch.equal(a.places, b.places) for a, b in zip(again, draws[7:9], strict=True))
+    halves = [turns.between(4, 5, rank, 2).draw(4).places for rank in range(2)]
+    assert sorted(torch.cat(halves).tolist()) == sorted(draws[4].places.tolist())
+
+
+def test_distractors_are_for_the_overclustering_head() -> None:
+    images = shapes(12)
+    images.splits["unlabelled"] = np.arange(3)
+    chosen = training_indices(ClusterConfig(data="shapes"), images)
+    assert chosen["over"].tolist() == list(range(12))
+    assert chosen["main"].tolist() == list(range(3, 12))
+
+
+def test_a_run_trains_loads_and_says_how_it_went(tmp_path: Path) -> None:
+    state = train(tmp_path / "run", restarts=2)
+    run = load_cluster_run(tmp_path / "run")
+    assert run_task(run.folder) == "cluster"
+    assert state["finished"] is True
+    assert len(state["losses"]) == 2
+    assert state["sub_head"] == int(np.argmin(state["losses"]))
+    assert [one["seed"] for one in state["restarts"]] == [0, 1]
+    assert min(state["losses"]) == state["spread_over_restarts"]["least"]
+    assert state["oracle"]["step"] == 3
+    assert not (run.folder / "checkpoints").exists()
+    lines = training.read_history(run.folder)
+    assert {line["training"] for line in lines} == {"cluster-0", "cluster-1"}
+    assert {"main", "over", "balance", "doubt", "accuracy"} <= lines[0].keys()
+    with torch.inference_mode():
+        answers = run.net(torch.rand(2, 1, 16, 16))
+    assert answers.shape == (2, 2, 3)
+    assert load_cluster_run(tmp_path / "run", "lowest").sub_head in (0, 1)
+
+
+def test_the_same_seed_gives_the_same_run_and_it_goes_on_where_it_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frugalseg.training.fit.CHECKPOINT_STEPS", 2)
+    train(tmp_path / "whole", steps=4)
+    step = training.ImageTask.training_step
+
+    def stopped(self: Any, batch: Draw, index: int) -> Any:
+        if self.global_step == 3:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.ImageTask, "training_step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "parts", steps=4)
+    assert (tmp_path / "parts" / "checkpoints" / "cluster" / "last.ckpt").is_file()
+    with pytest.raises(FrugalsegError, match="not finished"):
+        load_cluster_run(tmp_path / "parts")
+    train(tmp_path / "parts", steps=4)
+    for name, value in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(value, weights(tmp_path / "parts")[name])
+
+
+def test_another_configuration_does_not_go_on(tmp_path: Path) -> None:
+    train(tmp_path / "run", steps=1)
+    config = read_cluster_config(tmp_path / "run")
+    assert config == ClusterConfig(**TINY | {"steps": 1})
+    with pytest.raises(FrugalsegError, match="width: 2 there, 3 asked"):
+        find_cluster_run(tmp_path / "run", ClusterConfig(**TINY | {"steps": 1, "width": 3}))
+
+
+def features_task(part: int | None, seed: int = 0, order: Any = ("main", "over")) -> FeatureTask:
+    """Heads on planted features: 3 groups of 40 in 6 dimensions."""
+    config = ClusterConfig(data="", clusters=3, part=part, order=order, rate=0.05, decay=0.0)
+    generator = torch.Generator().manual_seed(0)
+    centres = 5 * torch.eye(6)[:3]
+    group = torch.arange(120) % 3
+    views = centres[group] + torch.randn(3, 120, 6, generator=generator)
+    plan = make_plan(
+        ClusterConfig(**TINY | {"steps": 40, "batch": 60, "copies": 2, "over_clusters": 6}),
+        shapes(120),
+    )
+    torch.manual_seed(seed)
+    net = ClusterNet(Trunk(nn.Flatten(), 6), 3, 6, 6)
+    places = {"main": np.arange(120), "over": np.arange(120)}
+    turns = Turns(places, order, 1, 60, seed)
+    return FeatureTask(
+        *(net, turns, plan, config, seed),
+        plain=views[0],
+        transformed=views[1:],
+        near=nearest_images(views[0], 5),
+        labels=group.numpy(),
+    )
+
+
+def test_a_planted_clustering_is_found_and_parts_equal_the_whole(tmp_path: Path) -> None:
+    from frugalseg.training.fit import fit
+
+    tasks = [features_task(part) for part in (None, 25)]
+    for task, name in zip(tasks, ("whole", "parts"), strict=True):
+        fit(task, tmp_path, name, progress=False)
+    # the views of a part are drawn for that part, so the two see other views: not equal, as good
+    for task in tasks:
+        measures = task.measures()
+        best = int(np.argmin(measures["sub_heads"]))
+        assert measures["accuracy"][best] == 1
+        assert measures["used"] == 3
+
+
+def test_an_idle_head_rests() -> None:
+    task = features_task(None)
+    p, q = task.assign("main", torch.arange(60), torch.Generator().manual_seed(0))
+    assert p.shape == (6, 60, 3)
+    assert q.shape == (6, 2, 60, 3)
+    loss = task.training_step(Draw("main", torch.arange(60), 1), 0)
+    loss.backward()
+    assert all(parameter.grad is None for parameter in task.net.over.parameters())
+    assert all(parameter.grad is not None for parameter in task.net.main.parameters())
+
+
+def test_neighbours_are_the_nearest_by_angle() -> None:
+    features = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    likeness = features @ features.T
+    np.fill_diagonal(likeness, -2)
+    expected = np.argsort(-likeness, 1)[:, :3]
+    np.testing.assert_array_equal(nearest_images(torch.from_numpy(features), 3), expected)
+
+
+def test_features_are_computed_once(tmp_path: Path) -> None:
+    images = shapes(10)
+    config = ClusterConfig(**TINY | {"frozen": True, "pretrained": False, "components": 4})
+    plan = make_plan(config, images)
+    trunk = training.build_net(plan, 2).trunk.eval()
+    indices = np.arange(10)
+    plain, transformed = frozen_features(trunk, plan, images, indices, tmp_path)
+    assert transformed.shape == (plan.copies, *plain.shape)
+    (file,) = tmp_path.rglob("*.safetensors")
+    other = training.build_net(plan, 2).trunk.eval()  # other weights: what is kept is taken
+    again, _ = frozen_features(other, plan, images, indices, tmp_path)
+    assert torch.equal(plain, again)
+    file.write_bytes(file.read_bytes()[:100])  # a damaged file is computed again
+    whole, _ = frozen_features(trunk, plan, images, indices, tmp_path)
+    assert torch.equal(plain, whole)
+
+
+def test_frozen_runs_and_auto(tmp_path: Path) -> None:
+    frozen = {"frozen": True, "trunk": "vgg-iic", "components": 8, "neighbours": 4}
+    state = train(tmp_path / "run", clusters="auto", **frozen)
+    assert state["clusters"] == state["counts"]["chosen"]
+    assert load_cluster_run(tmp_path / "run").net.main.shape == (2, state["clusters"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"clusters": 1}, "1 cluster is no clustering"),
+        ({"clusters": 61}, "60 images cannot form 61 clusters"),
+        ({"clusters": 30, "batch": 20}, "20 images cannot tell 30 clusters apart.*--batch 60"),
+        ({"views": "digit"}, "did you mean 'digits'"),
+        ({"view_options": {"spin": 3}}, "no setting 'spin'"),
+        ({"view_options": {"hue": 3}}, "--view-options"),
+        ({"order": ("over",)}, "order="),
+        ({"rate": 0.0}, "rate=0.0 is out of range"),
+        ({"neighbours": 3}, "add --frozen"),
+        ({"part": 5, "devices": "2"}, "--part is for one device"),
+        ({"trunk": "vgg-iic", "pretrained": True}, "no pretrained weights"),
+        ({"trunk": "resnet-34"}, "Unknown trunk"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_written(
+    tmp_path: Path, changes: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(FrugalsegError, match=text):
+        train(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_equal_images_are_refused(tmp_path: Path) -> None:
+    pixels = np.full((30, 16, 16, 1), 7, np.uint8)
+    same = array_set(Path("same"), {"train": pixels}, {"train": np.zeros(30)}, ("a",))
+    with pytest.raises(FrugalsegError, match="all images are equal"):
+        train(tmp_path / "run", same)
