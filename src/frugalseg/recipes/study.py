@@ -29,7 +29,7 @@ def run_study(
         sizes: numbers of samples.
         seeds: seeds.
         split: the split to report on.
-        out: folder of the result files, one a run, and ``table.md``.
+        out: folder of the result files, one a run, and ``table.md`` of all that lie there.
         runs: folder of the runs themselves.
         say: is told, in words, what begins.
 
@@ -37,7 +37,7 @@ def run_study(
         The table, means over seeds.
     """
     dataset = open_data(config)
-    results = []
+    table = ""
     for seed in seeds:  # whole rounds, so that an interrupted study compares like with like
         for size in sizes:
             for sampler in samplers:
@@ -48,6 +48,13 @@ def run_study(
                     one = dataclasses.replace(config, sampler=sampler, size=size, seed=seed)
                     train_segmentation(one, runs / name, say=say)
                     write_result(evaluate_run(load_run(runs / name), dataset, split), path)
-                results.append(read_result(path))
-                write_whole(markdown_table_over_seeds(results).encode(), out / "table.md")
+                table = _table(out)
+                write_whole(table.encode(), out / "table.md")
+    return table
+
+
+def _table(folder: Path) -> str:
+    """All results of a folder, the cheaper first."""
+    results = [read_result(path) for path in sorted(folder.glob("*.json"))]
+    results.sort(key=lambda r: (r["what"]["size"], r["what"]["sampler"] != "uniform"))
     return markdown_table_over_seeds(results)
