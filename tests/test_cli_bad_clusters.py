@@ -58,8 +58,8 @@ def all_broken(data: Path) -> None:
     [
         (shutil.rmtree, "there is no such folder"),
         (keep(0), "there is no image in it or below it"),
-        (keep(1), "holds one image"),
-        (keep(2), "holds 2 images, fewer than the 3 clusters asked"),
+        (keep(1), "cannot form 3 clusters"),
+        (keep(2), "2 images cannot form 3 clusters"),
         (all_equal, "all 36 images look the same"),
         (all_broken, "none of 36 images can be read"),
     ],
@@ -74,12 +74,12 @@ def test_images_that_cannot_be_grouped(spoil: Spoil, says: str, data: Path, tmp_
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"clusters": "1"}, ("clusters=1", "2 or more")),
-        ({"clusters": "-3"}, ("clusters=-3",)),
+        ({"clusters": "1"}, ("1 cluster is no clustering", "2 or more")),
+        ({"clusters": "-3"}, ("-3 cluster",)),
         ({"clusters": "some"}, ("some",)),
-        ({"clusters": "20"}, ("clusters=20", "a batch of 12 images", "--batch 60")),
-        ({"over_clusters": "30"}, ("over_clusters=30", "--batch 90")),
-        ({"clusters": "50", "over_clusters": "50"}, ("holds 36 images", "--clusters 12")),
+        ({"clusters": "20"}, ("12 images cannot tell 20 clusters apart", "--batch 40")),
+        ({"over_clusters": "30"}, ("12 images cannot tell 30 clusters apart", "--batch 60")),
+        ({"clusters": "50", "over_clusters": "50"}, ("36 images cannot form 50 clusters",)),
         ({"trunk": "vgg-iicc"}, ("vgg-iic",)),
         ({"views": "mnits"}, ("mnist",)),
         ({"view_options.rotatoin": "3"}, ("rotatoin",)),

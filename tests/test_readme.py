@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tiny import TINY, cli
+from tiny import CLUSTERS, TINY, cli, write_digits
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -20,7 +20,8 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def place(scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the README calls FOLDER, IMAGES and IMAGE."""
+    """A folder with what the README calls FOLDER, IMAGES, IMAGE and PHOTOS."""
+    write_digits(tmp_path / "PHOTOS")
     shutil.copytree(scenes, tmp_path / "FOLDER")
     shutil.copytree(scenes / "images/test", tmp_path / "IMAGES")
     shutil.copy(scenes / "images/test/scene_00000.jpg", tmp_path / "IMAGE.jpg")
@@ -39,9 +40,13 @@ def test_the_commands_run_one_after_the_other(place: Path) -> None:
         if words[0] == "segment":
             at = words.index("--size")
             words = [*words[:at], *words[at + 2 :], *TINY]
+        if words[0] == "cluster":
+            at = words.index("--clusters")
+            words = [*words[:at], *words[at + 2 :], *CLUSTERS]
         answer = cli(*words)
         assert answer.code == 0, f"{command}: {answer.err}"
     assert len(list((place / "LABELS").glob("*.png"))) == 2
+    assert (place / "GROUPED" / "assignments.csv").read_text().count("\n") == 3
     assert (place / "comparison.html").stat().st_size > 10_000
 
 
