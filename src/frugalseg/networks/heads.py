@@ -22,10 +22,7 @@ class SubHeads(nn.Module):
         super().__init__()
         self.shape = (sub_heads, clusters)
         inputs = hidden or num_features
-        if hidden:
-            self.hidden = nn.Linear(num_features, sub_heads * hidden)
-        else:
-            self.hidden = None
+        self.hidden = nn.Linear(num_features, sub_heads * hidden) if hidden else None
         self.weight = nn.Parameter(torch.empty(sub_heads, inputs, clusters))
         self.bias = nn.Parameter(torch.zeros(sub_heads, 1, clusters))
         # answers begin nearly uniform (Ji et al. 2019); behind a hidden layer features are few
@@ -72,7 +69,7 @@ class ClusterNet(nn.Module):
     ) -> None:
         super().__init__()
         self.trunk = trunk
-        self.components = components
+        self.components = components = min(components, trunk.num_features)
         inputs = components or trunk.num_features
         self.main = SubHeads(inputs, clusters, sub_heads, hidden)
         self.over = SubHeads(inputs, over_clusters, sub_heads, hidden)
@@ -114,7 +111,8 @@ def project(features: Tensor, centre: Tensor, spread: Tensor, directions: Tensor
         ``(N, D)`` float32, of mean square 1 in each row.
     """
     reduced = ((features.float() - centre) / spread) @ directions
-    return nn.functional.normalize(reduced, dim=1) * reduced.shape[1] ** 0.5
+    lengths = reduced.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return reduced / lengths * float(reduced.shape[1]) ** 0.5
 
 
 def principal_directions(features: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
