@@ -33,11 +33,12 @@ class SubHeads(nn.Module):
         if self.hidden is None:
             # one product for all sub-heads: (N, F) x (F, S * k)
             joined = self.weight.permute(1, 0, 2).flatten(1)
-            scores = (features @ joined).unflatten(1, self.shape).transpose(0, 1) + self.bias
+            scores = (features @ joined).view(-1, *self.shape).transpose(0, 1) + self.bias
         else:
-            inner = self.hidden(features).relu().unflatten(1, (self.shape[0], -1))
+            inner = self.hidden(features).relu().view(len(features), self.shape[0], -1)
             scores = torch.baddbmm(self.bias, inner.transpose(0, 1), self.weight)
-        return scores.softmax(-1)
+        answers: Tensor = scores.softmax(-1)
+        return answers
 
 
 class ClusterNet(nn.Module):
@@ -112,7 +113,8 @@ def project(features: Tensor, centre: Tensor, spread: Tensor, directions: Tensor
     """
     reduced = ((features.float() - centre) / spread) @ directions
     lengths = reduced.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    return reduced / lengths * float(reduced.shape[1]) ** 0.5
+    scaled: Tensor = reduced / lengths * float(reduced.shape[1]) ** 0.5
+    return scaled
 
 
 def principal_directions(features: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:

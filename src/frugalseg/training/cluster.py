@@ -201,7 +201,7 @@ def judge(task: ClusterTask, material: Material) -> dict[str, Any]:
     net, order = task.net, task.stream.order  # type: ignore[attr-defined]
     rng = np.random.default_rng((0, 11))
     places = torch.from_numpy(rng.permutation(material.places[order[0]])[:JUDGED])
-    parts = [part for part in places.split(200) if len(part) > 1]
+    parts = [part for part in torch.split(places, 200) if len(part) > 1]
     if material.pixels is not None:
         pixels, views = material.pixels, view_settings(task.plan)
         shown = (test_view(pixels[part].to(task.device), views) for part in parts)
