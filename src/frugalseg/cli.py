@@ -10,7 +10,8 @@ from cyclopts.config import Yaml
 from frugalseg import __version__
 from frugalseg.cluster_runs import ClusterConfig
 from frugalseg.errors import FrugalsegError
-from frugalseg.runs import Names, SegmentConfig, SizeOption
+from frugalseg.options import Names, SizeOption
+from frugalseg.runs import SegmentConfig
 
 app = App(
     name="frugalseg",

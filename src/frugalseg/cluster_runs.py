@@ -18,7 +18,8 @@ from cyclopts import Parameter
 
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_whole
-from frugalseg.runs import FORMAT, Names, Options, find_run, read_settings, read_state
+from frugalseg.options import Names, Options, option_value
+from frugalseg.runs import FORMAT, find_run, read_settings, read_state
 
 if typing.TYPE_CHECKING:
     from frugalseg.networks.heads import ClusterNet
@@ -101,8 +102,6 @@ class ClusterConfig:
 
     def __post_init__(self) -> None:
         # options come as words from the command line, as values from YAML
-        from frugalseg.runs import option_value
-
         values = {k.replace("-", "_"): option_value(v) for k, v in self.view_options.items()}
         object.__setattr__(self, "view_options", values)
         object.__setattr__(self, "order", tuple(self.order))

@@ -10,7 +10,6 @@ results/*.json       evaluations
 checkpoints/         of an unfinished training
 """
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -25,6 +24,7 @@ from cyclopts import Parameter
 from frugalseg.data.classes import ClassList, read_classes, write_classes
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_whole
+from frugalseg.options import Names, Options, Size, SizeOption, option_value, parse_size
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Set
@@ -34,41 +34,7 @@ if typing.TYPE_CHECKING:
     from frugalseg.pipeline import FrugalModel
 
 FORMAT = 1
-Size = tuple[int, int]
 STATE = frozenset({"finished", "view", "trust"})  # what the state of a segmentation run holds
-Options = typing.Annotated[dict[str, Any], Parameter(show_default=False)]
-
-
-def parse_size(text: str | int | typing.Sequence[str | int]) -> Size:
-    """``"64x128"``, rows x columns; one number means a square.
-
-    Raises:
-        FrugalsegError: the text is no size.
-    """
-    words = [text] if isinstance(text, str | int) else text
-    parts = [part.strip() for word in words for part in str(word).lower().split("x")]
-    if len(parts) == 1:
-        parts = parts * 2
-    if len(parts) != 2 or not all(p.isdigit() and int(p) >= 2 for p in parts):
-        raise FrugalsegError(
-            f"{' '.join(map(str, words))!r} is no size: "
-            "write rows x columns, such as 64x64, each at least 2."
-        )
-    return int(parts[0]), int(parts[1])
-
-
-SizeOption = typing.Annotated[
-    Size,
-    Parameter(
-        converter=lambda _, tokens: parse_size([t.value for t in tokens]),
-        n_tokens=1,
-        accepts_keys=False,
-        negative="",
-        metavar="ROWSxCOLUMNS",
-        show_default=lambda size: "x".join(map(str, size)) if size else "",
-    ),
-]
-Names = typing.Annotated[tuple[str, ...], Parameter(negative="", metavar="NAME...")]
 
 
 @Parameter(name="*")
@@ -404,13 +370,6 @@ def _plain(config: SegmentConfig) -> dict[str, Any]:
         if values[name] is not None:
             values[name] = "x".join(map(str, values[name]))
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-
-
-def option_value(value: Any) -> Any:
-    """An option of a network: words are read as YAML, lists become tuples."""
-    with contextlib.suppress(yaml.YAMLError):
-        value = yaml.safe_load(value) if isinstance(value, str) else value
-    return tuple(map(option_value, value)) if isinstance(value, list | tuple) else value
 
 
 def _typed(name: str, value: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 
 from frugalseg.commands.common import named, progress, result_path, say
 from frugalseg.errors import FrugalsegError
-from frugalseg.runs import Run, SegmentConfig, Size, load_run, parse_size
+from frugalseg.options import Size, parse_size
+from frugalseg.runs import Run, SegmentConfig, load_run
 
 
 def segment(data: Path, folder: Path | None, config: SegmentConfig) -> None:

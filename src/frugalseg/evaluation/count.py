@@ -69,7 +69,8 @@ def _cheapest(table: Tensor) -> tuple[int, int]:
 
 def _surprise(x: Tensor) -> Tensor:
     """``-x ln x``, 0 at 0."""
-    return torch.special.entr(x)
+    surprise: Tensor = torch.special.entr(x)
+    return surprise
 
 
 def _membership(groups: list[list[int]]) -> NDArray[np.int64]:

@@ -22,10 +22,7 @@ class SubHeads(nn.Module):
         super().__init__()
         self.shape = (sub_heads, clusters)
         inputs = hidden or num_features
-        if hidden:
-            self.hidden = nn.Linear(num_features, sub_heads * hidden)
-        else:
-            self.hidden = None
+        self.hidden = nn.Linear(num_features, sub_heads * hidden) if hidden else None
         self.weight = nn.Parameter(torch.empty(sub_heads, inputs, clusters))
         self.bias = nn.Parameter(torch.zeros(sub_heads, 1, clusters))
         # answers begin nearly uniform (Ji et al. 2019); behind a hidden layer features are few
@@ -36,11 +33,12 @@ class SubHeads(nn.Module):
         if self.hidden is None:
             # one product for all sub-heads: (N, F) x (F, S * k)
             joined = self.weight.permute(1, 0, 2).flatten(1)
-            scores = (features @ joined).unflatten(1, self.shape).transpose(0, 1) + self.bias
+            scores = (features @ joined).view(-1, *self.shape).transpose(0, 1) + self.bias
         else:
-            inner = self.hidden(features).relu().unflatten(1, (self.shape[0], -1))
+            inner = self.hidden(features).relu().view(len(features), self.shape[0], -1)
             scores = torch.baddbmm(self.bias, inner.transpose(0, 1), self.weight)
-        return scores.softmax(-1)
+        answers: Tensor = scores.softmax(-1)
+        return answers
 
 
 class ClusterNet(nn.Module):
@@ -72,7 +70,7 @@ class ClusterNet(nn.Module):
     ) -> None:
         super().__init__()
         self.trunk = trunk
-        self.components = components
+        self.components = components = min(components, trunk.num_features)
         inputs = components or trunk.num_features
         self.main = SubHeads(inputs, clusters, sub_heads, hidden)
         self.over = SubHeads(inputs, over_clusters, sub_heads, hidden)
@@ -114,7 +112,9 @@ def project(features: Tensor, centre: Tensor, spread: Tensor, directions: Tensor
         ``(N, D)`` float32, of mean square 1 in each row.
     """
     reduced = ((features.float() - centre) / spread) @ directions
-    return nn.functional.normalize(reduced, dim=1) * reduced.shape[1] ** 0.5
+    lengths = reduced.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    scaled: Tensor = reduced / lengths * float(reduced.shape[1]) ** 0.5
+    return scaled
 
 
 def principal_directions(features: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:

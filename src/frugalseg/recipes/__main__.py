@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from frugalseg.cluster_runs import ClusterConfig
 from frugalseg.errors import FrugalsegError
-from frugalseg.runs import Names
+from frugalseg.options import Names
 
 app = App(
     name="python -m frugalseg.recipes",

@@ -61,7 +61,8 @@ def run_baselines(
 
 def _pixels(images: ImageSet, indices: NDArray[np.int64]) -> Floats:
     side = int(images.sizes[indices].min())
-    return images.read_all(side, indices).reshape(len(indices), -1).astype(np.float32) / 255
+    pixels = images.read_all(side, indices).reshape(len(indices), -1)
+    return (pixels / np.float32(255)).astype(np.float32)
 
 
 def _k_means(features: Floats, clusters: int, seed: int) -> NDArray[np.int64]:
@@ -117,7 +118,7 @@ def _on_untrained(
     torch.manual_seed(seed)
     trunk = build_net(plan, 2).trunk
     pixels = images.read_all(views.side, indices).transpose(0, 3, 1, 2)
-    parts = torch.from_numpy(np.ascontiguousarray(pixels)).split(256)
+    parts = torch.split(torch.from_numpy(np.ascontiguousarray(pixels)), 256)
     settle_batch_norm(trunk, (test_view(part, views) for part in parts[:16] if len(part) > 1))
     trunk.eval()
     with torch.inference_mode():

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from frugalseg.errors import FrugalsegError
-from frugalseg.runs import Run, SegmentConfig, Size, find_run, load_run
+from frugalseg.options import Size
+from frugalseg.runs import Run, SegmentConfig, find_run, load_run
 
 
 @dataclass(frozen=True)

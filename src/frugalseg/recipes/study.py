@@ -7,7 +7,8 @@ from pathlib import Path
 from frugalseg.evaluation.evaluate import evaluate_run
 from frugalseg.evaluation.results import markdown_table_over_seeds, read_result, write_result
 from frugalseg.files import write_whole
-from frugalseg.runs import SegmentConfig, Size, load_run
+from frugalseg.options import Size
+from frugalseg.runs import SegmentConfig, load_run
 from frugalseg.training.segment import open_data, train_segmentation
 
 

@@ -196,10 +196,12 @@ def judge(task: ClusterTask, material: Material) -> dict[str, Any]:
         "sub_head" of the main head (of lowest loss), "losses" of all, "health" of the chosen one;
         "over_sub_head" and "over_losses"; of heads that the task trains.
     """
+    if torch.cuda.is_available():  # Lightning has taken it off the device
+        task.cuda()
     net, order = task.net, task.stream.order  # type: ignore[attr-defined]
     rng = np.random.default_rng((0, 11))
     places = torch.from_numpy(rng.permutation(material.places[order[0]])[:JUDGED])
-    parts = [part for part in places.split(200) if len(part) > 1]
+    parts = [part for part in torch.split(places, 200) if len(part) > 1]
     if material.pixels is not None:
         pixels, views = material.pixels, view_settings(task.plan)
         shown = (test_view(pixels[part].to(task.device), views) for part in parts)

@@ -158,7 +158,7 @@ class ClusterTask(StepTask):
 
     def _step_in_parts(self, draw: Draw, weight: float) -> Tensor:
         """One step of the optimiser on a batch that is computed part by part."""
-        parts = list(enumerate(draw.places.split(self.config.part or 1)))
+        parts = list(enumerate(torch.split(draw.places, self.config.part or 1)))
         optimiser: Any = self.optimizers()
         optimiser.zero_grad()
         losses = accumulate_iic(  # views of a part come out alike in both passes
@@ -194,7 +194,7 @@ class ClusterTask(StepTask):
             if head == "main" or len(numbers) == 1:
                 best = int(losses.argmin())
                 health = clustering_health(p[best], q[best, 0])
-                state = {name: _short(value) for name, value in health.items()}
+                state: dict[str, Any] = {name: _short(value) for name, value in health.items()}
                 state["sub_heads"] = [_short(loss) for loss in losses]
                 state |= self._accuracies(p)
                 self._keep(losses[best])
@@ -283,7 +283,8 @@ class FeatureTask(ClusterTask):
             plain = which == len(self.transformed)
             pairs.append(torch.where(plain[:, None], self.plain[beside], shown))
         stacked = torch.cat([self.plain[places], *pairs]).to(self.device)
-        answers = self.net.assign(stacked, head).unflatten(1, (1 + len(pairs), count))
+        answers = self.net.assign(stacked, head)
+        answers = answers.view(len(answers), 1 + len(pairs), count, -1)
         return answers[:, 0], answers[:, 1:]
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from frugalseg.cluster_runs import ClusterConfig, Plan, build_net
 from frugalseg.evaluation.count import choose_count
 
@@ -38,7 +40,7 @@ def count_clusters(
     task = make_task(config, plan, net, material, config.seed, order=("over",))
     fit(task, folder, "count", *hardware(config), progress)
     judge(task, material)  # settles batch norm
-    p, q = assign_in_parts(task, "over", task.watched.split(200))
+    p, q = assign_in_parts(task, "over", torch.split(task.watched, 200))
     counts = choose_count(p, q)
     say(counts["says"])
     return counts

@@ -69,7 +69,7 @@ class SupervisedTask(StepTask):
         return F.cross_entropy(scores, self.labels[draw.places].to(self.device))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": list(self.net.trunk.parameters()), "lr": TRUNK_SHARE * self.rate},
             {"params": list(self.net.head.parameters())},
         ]
