@@ -45,6 +45,8 @@ def health_in_words(health: Mapping[str, Any], losses: Sequence[float] = ()) -> 
             f"{balance:.0%} of its maximum): common in folders where some things are rare; else "
             "try a lower --rate."
         )
+    else:
+        said += _large(health)
     if doubt > 0.5 and used > max(1, round(0.3 * clusters)):
         said.append(
             f"The answers hardly depend on the image (their entropy is {doubt:.0%} of its "
@@ -72,6 +74,18 @@ def health_in_words(health: Mapping[str, Any], losses: Sequence[float] = ()) -> 
             "the pictures must tell: sharing much information only says that a group survives the "
             "transforms.",
         )
+    ]
+
+
+def _large(health: Mapping[str, Any]) -> list[str]:
+    """A sentence where one cluster is about twice as large as an equal share."""
+    largest, clusters = float(health.get("largest", 0)), int(health["clusters"])
+    if clusters < 4 or largest * clusters < 1.9:
+        return []
+    return [
+        f"The largest cluster holds {largest:.0%} of the images, {largest * clusters:.1f} times an "
+        "equal share: unless one group is so common, it holds two. Look at it, and try "
+        "--restarts 3 or more --clusters."
     ]
 
 
