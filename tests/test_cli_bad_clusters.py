@@ -187,6 +187,7 @@ def replace(name: str, old: str, new: str) -> Spoil:
         (replace("config.yaml", "task: cluster", "task: cooking"), "cooking"),
         (write("weights.safetensors", "no tensors"), "is not a whole safetensors file"),
         (replace("state.json", '"width": 2', '"width": 3'), "does not fit the run's config.yaml"),
+        (replace("state.json", '"width": 2', '"wide": 2'), "of another version"),
     ],
 )
 def test_spoiled_runs(spoil: Spoil, says: str, grouped: Path, digits: Path, tmp_path: Path) -> None:

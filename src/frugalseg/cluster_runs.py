@@ -258,7 +258,12 @@ def load_cluster_run(folder: Path | str, weights: str = "last") -> ClusterRun:
         raise FrugalsegError(
             f"{folder} is not finished: give the same 'frugalseg cluster' command again to go on."
         )
-    plan = Plan(**state["plan"])
+    try:
+        plan = Plan(**state["plan"])
+    except TypeError as error:
+        raise FrugalsegError(
+            f"{folder / 'state.json'} is of another version of frugalseg: train the run again."
+        ) from error
     net = build_net(plan, state["clusters"], pretrained=False)
     load_weights(net, path)
     chosen = state if weights == "last" else state["lowest"]

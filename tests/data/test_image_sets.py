@@ -275,7 +275,8 @@ def test_labels_from_a_table(photos: Path, tmp_path: Path) -> None:
     }
     assert images.problems == (f"{table}: 1 of 4 images have no label in it.",)
     assert images.labelled.tolist() == [0, 1, 3]
-    table.write_text("file,label\none,10\na/two,9\nb/two.jpg,9\nthree,10\n")
+    (photos / "b" / "broken.jpg").touch()
+    table.write_text("file,label\none,10\na/two,9\nb/two.jpg,9\nthree,10\nb/broken.jpg,9\n")
     assert open_images(photos, labels=table).class_names == ("9", "10")
 
 

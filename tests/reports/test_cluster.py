@@ -93,6 +93,7 @@ def test_confused_clusters_share_their_answers() -> None:
         ({"used": 1.0, "balance": 0.01, "doubt": 0.01}, [], "All images went to 1 of 10 clusters"),
         ({"used": 8.0}, [], "2 of 10 clusters stayed empty"),
         ({"balance": 0.6}, [], "very different size"),
+        ({"largest": 0.2}, [], "holds 20% of the images, 2.0 times an equal share"),
         ({"doubt": 0.97}, [], "hardly depend on the image"),
         ({"doubt": 0.3}, [], "lie between clusters"),
         ({"agreement": 0.4}, [], "the same cluster in 40%"),
@@ -113,6 +114,13 @@ def test_a_sound_clustering_is_called_so() -> None:
     assert "Nothing collapsed" in remark.text
     without = {k: v for k, v in HEALTH.items() if k != "agreement"}
     assert "views" not in health_in_words(without)[0].text
+
+
+def test_clusters_have_different_colours() -> None:
+    for count in (1, 2, 10, 30):
+        colours = cluster.cluster_colours(count).astype(int)
+        distance = np.abs(colours[:, None] - colours).sum(-1) + 999 * np.eye(count)
+        assert distance.min() > 20
 
 
 def test_no_two_thumbnails_of_a_map_overlap() -> None:

@@ -51,7 +51,6 @@ def read_labels(
             image two labels, or labels none.
     """
     places = _places(images.names)
-    left_out = {problem.partition(":")[0] for problem in images.problems}
     words = [""] * len(images)
     lines: dict[int, int] = {}
     unknown: list[tuple[int, str]] = []
@@ -59,7 +58,8 @@ def read_labels(
         name = row["file"].removeprefix("./")
         place = places.get(name)
         if place is None:
-            if not any(name and broken.endswith(name) for broken in left_out):
+            # files that are there but broken are told already
+            if not any(name and name in problem for problem in images.problems):
                 unknown.append((line, row["file"]))
         elif place in lines and words[place] != row["label"]:
             raise FrugalsegError(
@@ -68,19 +68,25 @@ def read_labels(
             )
         else:
             words[place], lines[place] = row["label"], line
-    if unknown:
-        names = ", ".join(name for _, name in unknown[:3])
-        raise FrugalsegError(
-            f"{path} names {len(unknown)} file{'s' * (len(unknown) > 1)} that {images.root} does "
-            f"not have: {names}{', ...' if len(unknown) > 3 else ''} (line {unknown[0][0]}). "
-            "Write paths as below that folder."
-        )
+    _refuse_unknown(path, images.root, unknown)
     if not any(words):
         raise FrugalsegError(f"{path} labels no image of {images.root}: fill its column 'label'.")
     values, class_names = label_indices(words)
     lacking = int((values < 0).sum())
     said = (f"{path}: {lacking} of {len(words)} images have no label in it.",) if lacking else ()
     return values, class_names, said
+
+
+def _refuse_unknown(path: Path, root: Path, unknown: Sequence[tuple[int, str]]) -> None:
+    """Raise where a table names files (with their lines) that are not there."""
+    if not unknown:
+        return
+    names = ", ".join(name for _, name in unknown[:3])
+    raise FrugalsegError(
+        f"{path} names {len(unknown)} file{'s' * (len(unknown) > 1)} that {root} does not have: "
+        f"{names}{', ...' if len(unknown) > 3 else ''} (line {unknown[0][0]}). "
+        "Write paths as below that folder."
+    )
 
 
 def _places(names: Sequence[str]) -> dict[str, int | None]:

@@ -15,6 +15,7 @@ from frugalseg.information import (
     mean_and_spread,
 )
 
+SECOND = 0.5
 MAPPED = 1500  # images that are placed on the map by their answers; others go beside the nearest
 
 
@@ -57,21 +58,30 @@ class Answers:
 
     @property
     def cluster_names(self) -> tuple[str, ...]:
-        """Clusters by the most frequent class of their labelled images; numbered where shared."""
+        """Clusters by the most frequent class of their labelled images, numbered where shared.
+
+        Where a second class makes up at least `SECOND` of the first, both are named.
+        """
         plain = tuple(f"cluster {i}" for i in range(self.clusters))
         if self.labels is None or not (self.labels >= 0).any():
             return plain
         counts = confusion(self.assigned, self.labels, self.clusters, len(self.class_names))
         mapping = many_to_one(counts)
-        called: list[str] = []
-        for cluster, kind in enumerate(mapping):
-            if kind < 0:
-                called.append(plain[cluster])
-                continue
-            shared = np.flatnonzero(mapping == kind)
-            number = f" ({np.flatnonzero(shared == cluster)[0] + 1})" if len(shared) > 1 else ""
-            called.append(f"{self.class_names[kind]}{number}")
-        return tuple(called)
+        kinds = [
+            plain[cluster] if kind < 0 else self._kinds(counts[cluster])
+            for cluster, kind in enumerate(mapping)
+        ]
+        numbers = [1 + kinds[:i].count(kind) for i, kind in enumerate(kinds)]
+        return tuple(
+            f"{kind} ({number})" if kinds.count(kind) > 1 else kind
+            for kind, number in zip(kinds, numbers, strict=True)
+        )
+
+    def _kinds(self, counts: NDArray[np.int64]) -> str:
+        """The class or two classes that a cluster with such counts stands for."""
+        order = np.argsort(-counts, kind="stable")[:2]
+        second = len(order) > 1 and counts[order[1]] >= SECOND * counts[order[0]]
+        return " and ".join(self.class_names[i] for i in order[: 2 if second else 1])
 
     @property
     def places(self) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from frugalseg.errors import FrugalsegError
 
 def demo_config(seed: int = 0) -> ClusterConfig:
     """The demonstration's configuration: a narrow trunk, less than two minutes on two cores."""
-    return ClusterConfig(data="digits", clusters=10, width=8, copies=2, steps=500, seed=seed)
+    return ClusterConfig(data="digits", width=8, copies=2, turn=10, steps=700, rate=3e-3, seed=seed)
 
 
 def run_cluster_demo(

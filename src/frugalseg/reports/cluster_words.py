@@ -25,27 +25,54 @@ def health_in_words(health: Mapping[str, Any], losses: Sequence[float] = ()) -> 
     Returns:
         Remarks, the gravest first; one sound remark where there is nothing to say.
     """
-    clusters, used = int(health["clusters"]), int(health["used"])
-    doubt, balance = float(health["doubt"]), float(health["balance"])
+    clusters, doubt = int(health["clusters"]), float(health["doubt"])
     agreement = health.get("agreement")
-    said: list[str] = []
-    if used <= max(1, round(0.3 * clusters)):
-        said.append(
+    said = _sizes(health) + _doubts(health) + _spread(losses)
+    if said:
+        return [Remark(False, text) for text in said]
+    pairs = "" if agreement is None else f", two views of an image agree in {agreement:.0%}"
+    return [
+        Remark(
+            True,
+            f"Nothing collapsed: all {clusters} clusters are used, answers are clear (entropy "
+            f"{doubt:.0%} of its maximum){pairs}. Whether these are the groups you have in mind, "
+            "the pictures must tell: sharing much information only says that a group survives the "
+            "transforms.",
+        )
+    ]
+
+
+def _sizes(health: Mapping[str, Any]) -> list[str]:
+    """A sentence on empty clusters or uneven ones."""
+    clusters, used = int(health["clusters"]), int(health["used"])
+    if _collapsed(health):
+        return [
             f"All images went to {used} of {clusters} clusters: the transforms are too weak or the "
             "learning rate too high. Try a third of --rate, more --copies, or other --views."
-        )
-    elif used < clusters:
-        said.append(
+        ]
+    if used < clusters:
+        return [
             f"{clusters - used} of {clusters} clusters stayed empty: the images may hold fewer "
             f"groups. Try --clusters {used}, or --clusters auto."
-        )
-    elif balance < 0.8:
-        said.append(
+        ]
+    if health["balance"] < 0.8:
+        return [
             "The clusters are of very different size (the entropy of the mean answer is "
-            f"{balance:.0%} of its maximum): common in folders where some things are rare; else "
-            "try a lower --rate."
-        )
-    if doubt > 0.5 and used > max(1, round(0.3 * clusters)):
+            f"{health['balance']:.0%} of its maximum): common in folders where some things are "
+            "rare; else try a lower --rate."
+        ]
+    return _large(health)
+
+
+def _collapsed(health: Mapping[str, Any]) -> bool:
+    return int(health["used"]) <= max(1, round(0.3 * int(health["clusters"])))
+
+
+def _doubts(health: Mapping[str, Any]) -> list[str]:
+    """Sentences on undecided answers, and on views that disagree."""
+    doubt, agreement = float(health["doubt"]), health.get("agreement")
+    said = []
+    if doubt > 0.5 and not _collapsed(health):
         said.append(
             f"The answers hardly depend on the image (their entropy is {doubt:.0%} of its "
             "maximum): the training is too short or --rate too low."
@@ -60,18 +87,18 @@ def health_in_words(health: Mapping[str, Any], losses: Sequence[float] = ()) -> 
             f"Two views of one image get the same cluster in {agreement:.0%} of the cases only: "
             "the transforms are too strong, or the training too short."
         )
-    said += _spread(losses)
-    if said:
-        return [Remark(False, text) for text in said]
-    pairs = "" if agreement is None else f", two views of an image agree in {agreement:.0%}"
+    return said
+
+
+def _large(health: Mapping[str, Any]) -> list[str]:
+    """A sentence where one cluster is about twice as large as an equal share."""
+    largest, clusters = float(health.get("largest", 0)), int(health["clusters"])
+    if clusters < 4 or largest * clusters < 1.9:
+        return []
     return [
-        Remark(
-            True,
-            f"Nothing collapsed: all {clusters} clusters are used, answers are clear (entropy "
-            f"{doubt:.0%} of its maximum){pairs}. Whether these are the groups you have in mind, "
-            "the pictures must tell: sharing much information only says that a group survives the "
-            "transforms.",
-        )
+        f"The largest cluster holds {largest:.0%} of the images, {largest * clusters:.1f} times an "
+        "equal share: unless one group is so common, it holds two. Look at it, and try "
+        "--restarts 3 or more --clusters."
     ]
 
 

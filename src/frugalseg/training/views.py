@@ -93,6 +93,7 @@ class Views:
 
 _JITTER: dict[str, Any] = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.125}
 _CIFAR: dict[str, Any] = {"plain_crops": (20,), "test_crop": 20, "crops": (20,), "flip": 0.5}
+_STL: dict[str, Any] = {"plain_crops": (64,), "test_crop": 64, "crops": (64,), "flip": 0.5}
 PRESETS: dict[str, Views] = {
     # Ji et al. 2019, their settings of each data set
     "mnist": Views(
@@ -108,29 +109,17 @@ PRESETS: dict[str, Views] = {
         contrast=0.4,
     ),
     "cifar": Views(side=32, size=32, sobel="only", **_CIFAR, **_JITTER),
-    "stl": Views(
-        side=96,
-        size=64,
-        plain_crops=(64,),
-        test_crop=64,
-        crops=(64,),
-        flip=0.5,
-        sobel="only",
-        **_JITTER,
-    ),
+    "stl": Views(side=96, size=64, sobel="only", **_STL, **_JITTER),
     # their supervised fine-tuning on STL10
     "stl-supervised": Views(
         side=96,
         size=64,
-        plain_crops=(64,),
-        test_crop=64,
-        crops=(64,),
         scale=(0.9, 1.1),
         rotation=18,
         shear=10,
-        flip=0.5,
         cut=0.5,
         sobel="only",
+        **_STL,
         **_JITTER,
     ),
     # ours: photographs for a pretrained network
@@ -349,13 +338,12 @@ def _choose(crops: tuple[int, ...], count: int, rng: torch.Generator) -> Tensor:
 
 
 def _shifts(crops: Tensor, side: int, rng: torch.Generator) -> Tensor:
-    """(N, 2) rows and columns from the image's centre to the crop's, whole pixels of the crop.
+    """(N, 2) rows and columns from the image's centre to the crop's, whole pixels for whole crops.
 
     A crop inside the image stays inside; one larger than it holds the whole image.
     """
     room = (side - crops).abs()[:, None]
     place = torch.rand(len(crops), 2, generator=rng)
-    # crops of whole pixels begin on whole pixels, so that they are not blurred
     start = torch.where(room % 1 == 0, (place * (room + 1)).floor().minimum(room), place * room)
     return start - room / 2
 
