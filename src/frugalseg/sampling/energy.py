@@ -44,7 +44,7 @@ def boundary_energy(phi: Tensor, nearest: Tensor, smoothness: Smoothness) -> Ten
     [3.0]
     """
     check_sampling(phi)
-    vertical, horizontal = _both(smoothness, phi)
+    vertical, horizontal = (per_image(s, phi) for s in _both(smoothness))
     data = (phi - nearest).square().sum((1, 2, 3))
     down = phi.diff(dim=1).square().sum((1, 2, 3))
     right = phi.diff(dim=2).square().sum((1, 2, 3))
@@ -69,14 +69,15 @@ def minimise_boundary_energy(nearest: Tensor, smoothness: Smoothness) -> Tensor:
     [0.0, 0.375, 0.625, 1.0]
     """
     check_sampling(nearest)
-    vertical, horizontal = (s[..., 0] for s in _both(smoothness, nearest))
-    uniform = uniform_sampling(
-        (nearest.shape[1], nearest.shape[2]), 1, nearest.dtype, nearest.device
-    )
-    row, col = (nearest - uniform).unbind(-1)
-    row = _solve(row, vertical, horizontal)
-    col = _solve(col.mT, horizontal, vertical).mT
-    return uniform + torch.stack([row, col], -1)
+    weights = _both(smoothness)
+    size, dtype, device = tuple(nearest.shape[1:3]), nearest.dtype, nearest.device
+    if any(isinstance(weight, Tensor) for weight in weights):
+        each = tuple(per_image(weight, nearest)[..., 0] for weight in weights)
+        systems = _systems(size, each, dtype, device)
+    else:
+        systems = _known_systems(size, weights, dtype, device)
+    solved = [_solve(goal, *parts) for goal, parts in zip(nearest.unbind(-1), systems, strict=True)]
+    return torch.stack(solved, -1)
 
 
 def scaled_smoothness(smoothness: float, size: tuple[int, int]) -> tuple[float, float]:
@@ -139,48 +140,67 @@ def boundary_sampling(
     return phi if control == size else resize_sampling(phi, size)
 
 
-def _both(smoothness: Smoothness, like: Tensor) -> tuple[Tensor, Tensor]:
-    vertical, horizontal = smoothness if isinstance(smoothness, tuple) else (smoothness, smoothness)
-    return per_image(vertical, like), per_image(horizontal, like)
+def _both(smoothness: Smoothness) -> tuple[float | Tensor, float | Tensor]:
+    return smoothness if isinstance(smoothness, tuple) else (smoothness, smoothness)
 
 
-def _solve(goal: Tensor, along: Tensor, across: Tensor) -> Tensor:
-    """Solve ``(1 + along L_1 + across L_2) x = goal`` with x zero in the first and last row.
+def _solve(goal: Tensor, left: Tensor, right: Tensor, gain: Tensor, start: Tensor) -> Tensor:
+    """One coordinate of the minimiser, ``(N, h, w)``: to the modes, weigh them, and back."""
+    modes = left.mT @ ((goal - start) @ right) * gain
+    solved: Tensor = start + left @ (modes @ right.mT)
+    return solved
 
-    Args:
-        goal: ``(N, h, w)``, offsets from the uniform grid.
-        along, across: ``(1 or N, 1, 1)``, weights of pairs along dimension 1 and dimension 2.
 
-    Returns:
-        ``(N, h, w)``.
+def _systems(
+    size: tuple[int, ...],
+    weights: tuple[Tensor, ...],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """What `_solve` needs for rows and for columns: bases, gains of the modes, uniform places.
+
+    Each coordinate is held at both ends of its own axis (sines) and free across it (cosines).
     """
-    batch, height, width = goal.shape
-    border = goal.new_zeros(batch, 1, width)
-    if height == 2:
-        return torch.cat([border, border], 1)
-    sines, sine_values = _sine_basis(height - 2, goal.dtype, goal.device)
-    cosines, cosine_values = _cosine_basis(width, goal.dtype, goal.device)
-    modes = sines @ goal[:, 1:-1] @ cosines.T
-    modes = modes / (1 + along * sine_values[:, None] + across * cosine_values)
-    return torch.cat([border, sines @ modes @ cosines, border], 1)
+    vertical, horizontal = weights  # (1 or N, 1, 1)
+    uniform = uniform_sampling((size[0], size[1]), 1, dtype, device)[0]
+    sines = [_sine_basis(n, dtype, device) for n in size]
+    cosines = [_cosine_basis(n, dtype, device) for n in size]
+    systems = []
+    for axis, ((left, down), (right, across)) in enumerate(
+        [(sines[0], cosines[1]), (cosines[0], sines[1])]
+    ):
+        gain = 1 / (1 + vertical * down[:, None] + horizontal * across)
+        systems.append((left, right, gain, uniform[..., axis]))
+    return systems[0], systems[1]
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)
+def _known_systems(
+    size: tuple[int, ...], weights: tuple[float, ...], dtype: torch.dtype, device: torch.device
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """`_systems` for weights that are numbers."""
+    each = tuple(torch.full((1, 1, 1), float(w), dtype=dtype, device=device) for w in weights)
+    return _systems(size, each, dtype, device)
 
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
 def _sine_basis(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """DST-I: orthonormal, symmetric; and the eigenvalues of the path with both ends held."""
-    index = torch.arange(1, n + 1, dtype=torch.float64)
-    angle = math.pi * index / (n + 1)
-    basis = math.sqrt(2 / (n + 1)) * torch.sin(angle[:, None] * index)
+    """DST-I as columns ``(n, n - 2)``, zero at both ends, orthonormal; and the eigenvalues."""
+    index = torch.arange(1, n - 1, dtype=torch.float64)
+    angle = math.pi * index / (n - 1)
+    basis = torch.zeros(n, max(n - 2, 0), dtype=torch.float64)
+    basis[1:-1] = math.sqrt(2 / (n - 1)) * torch.sin(angle[:, None] * index)
     return basis.to(device, dtype), (4 * torch.sin(angle / 2) ** 2).to(device, dtype)
 
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
 def _cosine_basis(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """DCT-II: orthonormal, a basis vector a row; and the eigenvalues of the path with free ends."""
+    """DCT-II as columns ``(n, n)``, orthonormal; and the eigenvalues of the path with free ends."""
     index = torch.arange(n, dtype=torch.float64)
     angle = math.pi * index / n
-    basis = math.sqrt(2 / n) * torch.cos(angle[:, None] * (index + 0.5))
-    basis[0] /= math.sqrt(2)
+    basis = math.sqrt(2 / n) * torch.cos((index[:, None] + 0.5) * angle)
+    basis[:, 0] /= math.sqrt(2)
     return basis.to(device, dtype), (4 * torch.sin(angle / 2) ** 2).to(device, dtype)
