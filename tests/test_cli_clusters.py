@@ -110,7 +110,7 @@ def test_broken_and_double_files_are_named_and_the_rest_goes_on(
     answer = cli("cluster", folder, "--run", tmp_path / "run", *CLUSTERS)
     assert answer.code == 0, answer.err
     assert f"{folder / '1' / '0001.png'} cannot be read" in answer.err
-    assert "1 groups of images are the same file" in answer.err
+    assert "Images that are the same file (1), such as 0/0000.png, again.png" in answer.err
     names = [row["file"] for row in rows(tmp_path / "run" / "assignments.csv")]
     assert len(names) == 36
     assert "1/0001.png" not in names

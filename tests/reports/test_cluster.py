@@ -10,12 +10,9 @@ import pytest
 from PIL import Image
 
 from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.clusters import agreement_with_over
 from frugalseg.reports import cluster, cluster_map
-from frugalseg.reports.cluster_choice import (
-    agreement_with_over,
-    choose_images,
-    confused_clusters,
-)
+from frugalseg.reports.cluster_choice import choose_images, confused_clusters
 from frugalseg.reports.cluster_words import health_in_words
 
 HEALTH = {"balance": 0.97, "doubt": 0.1, "used": 3.0, "clusters": 3.0, "agreement": 0.9}

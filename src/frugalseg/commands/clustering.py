@@ -148,7 +148,7 @@ def _say_problems(images: Any) -> None:
     for groups, what in ((found.exact, "the same file"), (found.near, "nearly the same picture")):
         if groups:
             names = ", ".join(images.names[i] for i in groups[0][:3])
-            say(f"{len(groups)} groups of images are {what} ({names} ...): see the report.")
+            say(f"Images that are {what} ({len(groups)}), such as {names}: see the report.")
 
 
 def _say_batch(config: ClusterConfig, images: Any) -> None:

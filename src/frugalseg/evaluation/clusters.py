@@ -117,6 +117,26 @@ def scores(answers: Answers) -> dict[str, Any]:
     }
 
 
+def agreement_with_over(
+    probabilities: NDArray[np.floating], over: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """How far the finer grouping agrees with each image's cluster.
+
+    Args:
+        probabilities: (N, k).
+        over: (N, K).
+
+    Returns:
+        (N,) in [0, 1]: the sum over overclusters of the image's answer times the share of the
+        image's cluster in the overcluster.
+    """
+    joint = over.T.astype(np.float64) @ probabilities  # (K, k)
+    shares = joint / np.maximum(joint.sum(1, keepdims=True), 1e-12)
+    expected = over @ shares
+    own: NDArray[np.float64] = expected[np.arange(len(over)), probabilities.argmax(1)]
+    return own
+
+
 def place_answers(
     probabilities: NDArray[np.floating], over: NDArray[np.floating], seed: int = 0
 ) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalseg.evaluation.clusters import Answers
+from frugalseg.evaluation.clusters import Answers, agreement_with_over
 
 
 def suggest(answers: Answers, number: int) -> list[tuple[int, str]]:
@@ -22,12 +22,14 @@ def suggest(answers: Answers, number: int) -> list[tuple[int, str]]:
     Returns:
         Places in the answers, all different, each with the reason; as many as asked, or all images.
     """
+    # many answers are sure: the finer grouping tells which of them stand for their cluster
+    agreed = agreement_with_over(answers.probabilities, answers.over_probabilities)
     chosen: dict[int, str] = {}
-    for place, why in _typical(answers.probabilities, "cluster", answers.cluster_names):
+    for place, why in _typical(answers.probabilities, agreed, answers.cluster_names):
         if len(chosen) < number:
             chosen.setdefault(place, why)
     over = answers.over_probabilities
-    finer = _typical(over, "group", [f"group {i} of the finer ones" for i in range(over.shape[1])])
+    finer = _typical(over, agreed, [f"group {i} of the finer ones" for i in range(over.shape[1])])
     covered = {int(over[place].argmax()) for place in chosen}
     finer = [(p, why) for p, why in finer if int(over[p].argmax()) not in covered]
     unsure = _unsure(answers)
@@ -43,9 +45,11 @@ def suggest(answers: Answers, number: int) -> list[tuple[int, str]]:
 
 
 def _typical(
-    probabilities: NDArray[np.floating], what: str, names: list[str] | tuple[str, ...]
+    probabilities: NDArray[np.floating],
+    agreed: NDArray[np.floating],
+    names: list[str] | tuple[str, ...],
 ) -> list[tuple[int, str]]:
-    """The surest image of each group, the largest group first."""
+    """The surest and least odd image of each group, the largest group first."""
     assigned = probabilities.argmax(1)
     sizes = np.bincount(assigned, minlength=probabilities.shape[1])
     found = []
@@ -53,7 +57,7 @@ def _typical(
         if not sizes[group]:
             continue
         members = np.flatnonzero(assigned == group)
-        best = members[probabilities[members, group].argmax()]
+        best = members[(probabilities[members, group] * agreed[members]).argmax()]
         found.append((int(best), f"typical of {names[group]} ({sizes[group]} images)"))
     return found
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from frugalseg.evaluation.clusters import agreement_with_over
+
 Floats = NDArray[np.floating]
 
 
@@ -71,24 +73,6 @@ def choose_images(
         odd = by_oddness[agreed[by_oddness] < 0.5][:doubtful]
         chosen.append(Chosen(cluster, members, shown, unsure, odd))
     return chosen
-
-
-def agreement_with_over(probabilities: Floats, over: Floats) -> NDArray[np.float64]:
-    """How far the finer grouping agrees with each image's cluster.
-
-    Args:
-        probabilities: (N, k).
-        over: (N, K).
-
-    Returns:
-        (N,) in [0, 1]: the sum over overclusters of the image's answer times the share of the
-        image's cluster in the overcluster.
-    """
-    joint = over.T.astype(np.float64) @ probabilities  # (K, k)
-    shares = joint / np.maximum(joint.sum(1, keepdims=True), 1e-12)
-    expected = over @ shares
-    own: NDArray[np.float64] = expected[np.arange(len(over)), probabilities.argmax(1)]
-    return own
 
 
 def confused_clusters(
