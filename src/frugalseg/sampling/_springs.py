@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from frugalseg.sampling._threads import in_parts
-from frugalseg.sampling.energy import _cosine_basis, _sine_basis
+from frugalseg.sampling.energy import cosine_basis, sine_basis
 from frugalseg.sampling.grids import uniform_sampling
 
 MAX_STEPS = 400
@@ -151,10 +151,8 @@ def _inverse_laplacian(right: Tensor) -> Tensor:
 
 def _inverse_along(right: Tensor) -> Tensor:
     _, h, w = right.shape
-    out = torch.zeros_like(right)
-    if h > 2:
-        sines, sine_values = _sine_basis(h - 2, right.dtype, right.device)
-        cosines, cosine_values = _cosine_basis(w, right.dtype, right.device)
-        modes = sines @ right[:, 1:-1] @ cosines.T / (sine_values[:, None] + cosine_values)
-        out[:, 1:-1] = sines @ modes @ cosines
-    return out
+    sines, sine_values = sine_basis(h, right.dtype, right.device)
+    cosines, cosine_values = cosine_basis(w, right.dtype, right.device)
+    modes = sines.mT @ right @ cosines / (sine_values[:, None] + cosine_values)
+    solved: Tensor = sines @ modes @ cosines.mT
+    return solved

@@ -163,8 +163,8 @@ def _systems(
     """
     vertical, horizontal = weights  # (1 or N, 1, 1)
     uniform = uniform_sampling((size[0], size[1]), 1, dtype, device)[0]
-    sines = [_sine_basis(n, dtype, device) for n in size]
-    cosines = [_cosine_basis(n, dtype, device) for n in size]
+    sines = [sine_basis(n, dtype, device) for n in size]
+    cosines = [cosine_basis(n, dtype, device) for n in size]
     systems = []
     for axis, ((left, down), (right, across)) in enumerate(
         [(sines[0], cosines[1]), (cosines[0], sines[1])]
@@ -186,7 +186,7 @@ def _known_systems(
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
-def _sine_basis(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def sine_basis(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """DST-I as columns ``(n, n - 2)``, zero at both ends, orthonormal; and the eigenvalues."""
     index = torch.arange(1, n - 1, dtype=torch.float64)
     angle = math.pi * index / (n - 1)
@@ -197,7 +197,7 @@ def _sine_basis(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tenso
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
-def _cosine_basis(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def cosine_basis(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """DCT-II as columns ``(n, n)``, orthonormal; and the eigenvalues of the path with free ends."""
     index = torch.arange(n, dtype=torch.float64)
     angle = math.pi * index / n
