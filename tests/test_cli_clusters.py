@@ -136,7 +136,7 @@ def test_photographs_get_the_pretrained_network(tmp_path: Path) -> None:
         pixels[:, :: 12 if i % 2 else 200] += 180
         (tmp_path / "photos").mkdir(exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{i:02d}.jpg")
-    words = ("--clusters", "2", "--steps", "60", "--copies", "1", "--neighbours", "3")
+    words = ("--clusters", "2", "--steps", "60", "--copies", "1")
     answer = cli("cluster", tmp_path / "photos", "--run", tmp_path / "run", *words)
     assert answer.code == 0, answer.err
     table = rows(tmp_path / "run" / "assignments.csv")

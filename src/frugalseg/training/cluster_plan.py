@@ -61,6 +61,14 @@ def open_image_data(config: ClusterConfig, progress: Progress = iter) -> ImageSe
     return images
 
 
+def _neighbours(config: ClusterConfig, default: int, count: int) -> int:
+    """By default at most half of an equal cluster: of few images more would join clusters."""
+    if config.neighbours is not None:
+        return min(config.neighbours, count - 1)
+    clusters = 10 if config.clusters == "auto" else config.clusters
+    return min(default, max(1, count // (2 * clusters)))
+
+
 def make_plan(config: ClusterConfig, images: ImageSet) -> Plan:
     """Fill in what the configuration leaves to the data, and refuse what cannot work.
 
@@ -89,7 +97,7 @@ def make_plan(config: ClusterConfig, images: ImageSet) -> Plan:
         frozen=frozen,
         hidden=_either(config.hidden, 0),
         components=config.components if frozen else 0,
-        neighbours=min(_either(config.neighbours, defaults.neighbours if frozen else 0), count - 1),
+        neighbours=_neighbours(config, defaults.neighbours if frozen else 0, count),
         over_clusters=_over_clusters(config, batch),
         sub_heads=config.sub_heads,
         copies=_either(config.copies, defaults.copies),
