@@ -1,15 +1,12 @@
 """What users get wrong with clusterings: one clear sentence, exit code 2, nothing half-written."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tiny import CLUSTERS, Answer, cli, write_digits
-
-Spoil = Callable[[Path], object]
+from tiny import CLUSTERS, Answer, Spoil, cli, remove, replace, write, write_digits
 
 
 def refused(answer: Answer, *says: str) -> None:
@@ -154,23 +151,6 @@ def test_runs_that_cannot_be_made(digits: Path, grouped: Path, tmp_path: Path) -
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["letter.txt"]
     answer = cli("cluster", digits, "--run", grouped, *options(labels="folders", steps="9"))
     refused(answer, "other settings (steps: 4 there, 9 asked)")
-
-
-def remove(name: str) -> Spoil:
-    return lambda run: (run / name).unlink()
-
-
-def write(name: str, text: str) -> Spoil:
-    return lambda run: (run / name).write_text(text)
-
-
-def replace(name: str, old: str, new: str) -> Spoil:
-    def edit(run: Path) -> None:
-        text = (run / name).read_text()
-        assert old in text
-        (run / name).write_text(text.replace(old, new))
-
-    return edit
 
 
 @pytest.mark.parametrize(

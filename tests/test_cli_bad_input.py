@@ -2,16 +2,13 @@
 
 import errno
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tiny import TINY, Answer, cli
-
-Spoil = Callable[[Path], object]
+from tiny import TINY, Answer, Spoil, cli, remove, replace, write
 
 
 def refused(answer: Answer, *says: str) -> None:
@@ -194,23 +191,6 @@ def test_a_disk_that_is_full_in_the_middle(
         answer = cli("segment", scenes, "--run", tmp_path / "other", *TINY)
         refused(answer, "No space left on device")
     assert not (tmp_path / "other").exists()
-
-
-def remove(name: str) -> Spoil:
-    return lambda run: (run / name).unlink()
-
-
-def write(name: str, text: str) -> Spoil:
-    return lambda run: (run / name).write_text(text)
-
-
-def replace(name: str, old: str, new: str) -> Spoil:
-    def edit(run: Path) -> None:
-        text = (run / name).read_text()
-        assert old in text
-        (run / name).write_text(text.replace(old, new))
-
-    return edit
 
 
 def weights_of_another(run: Path) -> None:

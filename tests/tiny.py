@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,3 +54,27 @@ def write_digits(folder: Path, count: int = 36) -> None:
         Image.fromarray((digits.images[i] * 15.9).astype("uint8")).save(folder / name)
         lines.append(f"{name},kind {digits.target[i]}")
     (folder.parent / "labels.csv").write_text("\n".join(lines) + "\n")
+
+
+Spoil = Callable[[Path], object]
+
+
+def remove(name: str) -> Spoil:
+    """Spoil a run: a file is gone."""
+    return lambda run: (run / name).unlink()
+
+
+def write(name: str, text: str) -> Spoil:
+    """Spoil a run: a file says something else altogether."""
+    return lambda run: (run / name).write_text(text)
+
+
+def replace(name: str, old: str, new: str) -> Spoil:
+    """Spoil a run: a part of a file says something else."""
+
+    def edit(run: Path) -> None:
+        text = (run / name).read_text()
+        assert old in text
+        (run / name).write_text(text.replace(old, new))
+
+    return edit
