@@ -231,4 +231,7 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], words: int) 
 def command_line() -> str:
     """The command that runs now, for a result's "command"; of absolute paths only the names."""
     words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv]
+    module = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if words[0] == "__main__.py" and module is not None:  # of "python -m PACKAGE"
+        words[0] = f"python -m {module.name.removesuffix('.__main__')}"
     return " ".join(words)

@@ -63,12 +63,22 @@ class BoundaryNet(nn.Module):
         widths: features of each level, from fine to coarse.
         prior: first answer, as a logit. Boundaries are rare: starting from "no boundary" rather
             than from one half is most of what training would otherwise have to learn first.
+        patch: side of the squares of the view whose pixels enter side by side, as features of one
+            place: a view finer by this factor at nearly the same cost, answered at the old one.
     """
 
-    def __init__(self, outputs: int, widths: tuple[int, ...] = WIDTHS, prior: float = -4.0):
+    def __init__(
+        self,
+        outputs: int,
+        widths: tuple[int, ...] = WIDTHS,
+        prior: float = -4.0,
+        patch: int = 1,
+    ):
         super().__init__()
+        self.patch = patch
+        first = conv(3 * patch**2, widths[0])
         self.down = nn.ModuleList(
-            [conv(3, widths[0]), *(conv(fine, coarse, 2) for fine, coarse in pairwise(widths))]
+            [first, *(conv(fine, coarse, 2) for fine, coarse in pairwise(widths))]
         )
         self.middle = conv(widths[-1], widths[-1])
         self.narrow = nn.ModuleList(
@@ -80,7 +90,7 @@ class BoundaryNet(nn.Module):
         nn.init.constant_(self.head.bias, prior)
 
     def forward(self, view: Tensor) -> Tensor:
-        x = view * 2 - 1
+        x = F.pixel_unshuffle(view * 2 - 1, self.patch)
         levels = []
         for down in self.down:
             x = down(x)
@@ -187,7 +197,7 @@ class DensitySampler(nn.Module):
         size: number of samples ``(h, w)``.
         share, blur: as in :func:`equal_density_sampling`.
         all_weight: what a boundary of any class counts beside one of a target class.
-        widths: as in :class:`BoundaryNet`.
+        widths, patch: as in :class:`BoundaryNet`.
     """
 
     learns = True
@@ -199,10 +209,11 @@ class DensitySampler(nn.Module):
         blur: float = 0.75,
         all_weight: float = 0.25,
         widths: tuple[int, ...] = WIDTHS,
+        patch: int = 1,
     ):
         super().__init__()
         self.size, self.share, self.blur, self.all_weight = size, share, blur, all_weight
-        self.network = BoundaryNet(2, tuple(widths))
+        self.network = BoundaryNet(2, tuple(widths), patch=patch)
 
     def density(self, view: Tensor) -> Tensor:
         """Expected boundary of each cell, targets' plus the weighted rest ``(N, a', b')``."""
@@ -215,7 +226,8 @@ class DensitySampler(nn.Module):
 
     def loss(self, view: Tensor, maps: Tensor) -> Tensor:
         """Logistic loss against the share of boundary pixels in each cell ``(N, 2, a, b)``."""
-        return F.binary_cross_entropy_with_logits(self.network(view), maps)
+        shares = F.avg_pool2d(maps, self.network.patch)
+        return F.binary_cross_entropy_with_logits(self.network(view), shares)
 
 
 class DirectSampler(nn.Module):

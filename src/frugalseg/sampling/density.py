@@ -137,8 +137,8 @@ class _EqualDensity(torch.autograd.Function):
 
 
 def _place(rho: Tensor, size: tuple[int, int], steps: int) -> Tensor:
-    if rho.device.type != "cpu":
-        return _unfolded(place_with_tensors(rho, size, steps), rho)
+    if rho.device.type != "cpu":  # sooner done there, copies included, than in many small kernels
+        return _place(rho.cpu(), size, steps).to(rho.device)
     from frugalseg.sampling._density_numba import equal_density
     from frugalseg.sampling._multigrid_numba import grid_levels
 
@@ -214,7 +214,7 @@ def _unfolded(phi: Tensor, rho: Tensor) -> Tensor:
 
 def _implicit_gradient(rho: Tensor, phi: Tensor, gradient: Tensor) -> Tensor:
     if rho.device.type != "cpu":
-        return gradient_with_tensors(rho, phi, gradient)
+        return _implicit_gradient(rho.cpu(), phi.cpu(), gradient.cpu()).to(rho.device)
     from frugalseg.sampling._density_numba import equal_density_gradient
     from frugalseg.sampling._multigrid_numba import grid_levels
 
