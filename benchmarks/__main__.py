@@ -15,7 +15,7 @@ from frugalseg.files import write_whole
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "benchmarks"
-NOT_BENCHMARKS = {"__init__", "__main__", "timing"}
+NOT_BENCHMARKS = {"__init__", "__main__", "timing", "tensor_density"}
 
 
 def names() -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.interpolation import BILINEAR, SIZE, bent, blurred, by_bilinear, street
+from benchmarks.tensor_density import place_with_tensors
 from benchmarks.timing import compare
 from frugalseg.information import iic_loss
 from frugalseg.sampling import (
@@ -21,7 +22,7 @@ from frugalseg.sampling import (
     minimise_boundary_energy,
     uniform_sampling,
 )
-from frugalseg.sampling.density import place_with_tensors, relative_density
+from frugalseg.sampling.density import relative_density
 
 TENSORS = "the same in tensor operations on the GPU"
 CPU = "the same on the CPU"

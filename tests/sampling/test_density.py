@@ -4,19 +4,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.tensor_density import (
+    conjugate_gradients,
+    gradient_with_tensors,
+    place_with_tensors,
+)
 from frugalseg.sampling import (
     equal_density_sampling,
     folded_cells,
     relative_density,
     uniform_sampling,
 )
-from frugalseg.sampling._springs import conjugate_gradients, rest_positions
-from frugalseg.sampling.density import (
-    _place,
-    _unfolded,
-    gradient_with_tensors,
-    place_with_tensors,
-)
+from frugalseg.sampling._springs import rest_positions
+from frugalseg.sampling.density import _place, _unfolded
 from reference.density import dense_rest, slow_placement, slow_relative_density
 
 SIZES = [(2, 2), (2, 5), (3, 3), (3, 64), (7, 6), (8, 8), (13, 20), (17, 17)]

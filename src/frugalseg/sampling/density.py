@@ -27,8 +27,6 @@ from frugalseg.sampling._threads import in_parts
 from frugalseg.sampling.grids import (
     blend_with_uniform,
     folded_cells,
-    resize_sampling,
-    uniform_sampling,
 )
 
 DAMPING = 0.7
@@ -160,35 +158,6 @@ def _smoothed(rho: Tensor, sizes: list[tuple[int, int]]) -> list[Tensor]:
     return [rho, *(_blur(rho, COARSE_BLUR, size) for size in sizes[1:LEVELS])]
 
 
-def place_with_tensors(rho: Tensor, size: tuple[int, int], steps: int) -> Tensor:
-    """The placement in plain tensor operations, for devices without a kernel of ours.
-
-    Args:
-        rho: ``(N, a, b)`` from :func:`relative_density`.
-        size: number of samples ``(h, w)``.
-        steps: as in :func:`equal_density_sampling`.
-
-    Returns:
-        ``(N, h, w, 2)``.
-    """
-    sizes = [size]
-    while len(sizes) < LEVELS and min(sizes[-1]) > COARSEST:
-        sizes.append((sizes[-1][0] // 2 + 1, sizes[-1][1] // 2 + 1))
-    phi = uniform_sampling(sizes[-1], len(rho), rho.dtype, rho.device)
-    for grid, smooth in zip(sizes[::-1], _smoothed(rho, sizes)[::-1], strict=True):
-        phi = resize_sampling(phi, grid)
-        for _ in range(steps):
-            phi = phi + DAMPING * (_step(phi, smooth) - phi)
-    return phi
-
-
-def _step(phi: Tensor, rho: Tensor) -> Tensor:
-    """Where the springs come to rest whose stiffness is read between the nodes of ``phi``."""
-    vertical = _read(rho, (phi[:, 1:] + phi[:, :-1]) / 2)
-    horizontal = _read(rho, (phi[:, :, 1:] + phi[:, :, :-1]) / 2)
-    return rest_positions(vertical, horizontal, start=phi)
-
-
 def _read(rho: Tensor, phi: Tensor) -> Tensor:
     # cells tile the image, so 0 and 1 are their outer edges: align_corners=False
     grid = phi.flip(-1) * 2 - 1
@@ -234,39 +203,6 @@ def _implicit_gradient(rho: Tensor, phi: Tensor, gradient: Tensor) -> Tensor:
 
 def _accuracy(rho: Tensor) -> tuple[int, float]:
     return (60, 1e-3) if rho.dtype == torch.float32 else (400, 1e-11)
-
-
-def gradient_with_tensors(rho: Tensor, phi: Tensor, gradient: Tensor) -> Tensor:
-    """Gradient through the fixed point ``phi = step(phi, rho)``, for devices without a kernel.
-
-    With ``J`` the Jacobian of the step by phi, ``u = gradient + J^T u`` is found by the same damped
-    iteration as phi was; then rho's gradient is that of the step, weighted by u.
-
-    Args:
-        rho: ``(N, a, b)`` from :func:`relative_density`.
-        phi: ``(N, h, w, 2)``, the placement for it.
-        gradient: ``(N, h, w, 2)``, of what is differentiated by phi.
-
-    Returns:
-        ``(N, a, b)``, by rho.
-    """
-    with torch.enable_grad():
-        rho = rho.detach().requires_grad_()
-        phi = phi.detach().requires_grad_()
-        moved = _step(phi, rho)
-    limit, tolerance = _accuracy(rho)
-    u = gradient
-    for _ in range(limit):
-        (back,) = torch.autograd.grad(moved, phi, u, retain_graph=True)
-        change = gradient + back - u
-        if not bool(change.norm() < 1e3 * gradient.norm()):  # not a fixed point: take one step's
-            u = gradient
-            break
-        u = u + DAMPING * change
-        if bool(change.norm() <= tolerance * gradient.norm()):
-            break
-    (result,) = torch.autograd.grad(moved, rho, u)
-    return result
 
 
 def _blur(x: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
