@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from frugalseg.sampling import resize_sampling, uniform_sampling
+from frugalseg.sampling._multigrid_numba import COARSEST
 from frugalseg.sampling._springs import MAX_STEPS, _free
 from frugalseg.sampling.density import (
-    COARSEST,
     DAMPING,
     LEVELS,
     _accuracy,

@@ -31,7 +31,6 @@ from frugalseg.sampling.grids import (
 
 DAMPING = 0.7
 LEVELS = 4
-COARSEST = 6
 COARSE_BLUR = 0.35
 
 
