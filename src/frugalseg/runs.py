@@ -70,6 +70,9 @@ class SegmentConfig:
         mapping: A mapping.csv that merges fine classes into coarse ones.
         val_share: Share of the training images held out where the folder has no val.
         hold_out: Share of the training images held out for every choice; val then decides nothing.
+        boundaries: Folder of a finished discover run: the boundaries of its regions teach the
+            sampler, in place of the masks', on all training images, with a mask or without.
+        mask_share: Share of the training masks that are used; the other images are as without one.
         precision: Number format of the training, such as bf16-mixed (Lightning's names).
         devices: Number of devices, or auto.
         nodes: Number of machines.
@@ -104,6 +107,8 @@ class SegmentConfig:
     mapping: str | None = None
     val_share: float = 0.15
     hold_out: float = 0.0
+    boundaries: str | None = None
+    mask_share: float = 1.0
     precision: str = "32-true"
     devices: str = "auto"
     nodes: int = 1

@@ -23,6 +23,8 @@ from frugalseg.data.classes import (
 from frugalseg.data.colours import distinct_colours
 from frugalseg.data.images import IMAGE_SUFFIXES
 from frugalseg.data.layout import (
+    NO_MASK,
+    Found,
     Problem,
     Sample,
     files_below,
@@ -38,7 +40,10 @@ _BINARY_PROBE = 64  # masks looked at for 0 and 255 alone
 
 @dataclass(frozen=True)
 class SegmentationFolder:
-    """A data set: `splits` holds the samples under `train`, `val` and `test`, sorted by name."""
+    """A data set: `splits` holds the samples under `train`, `val` and `test`, sorted by name.
+
+    Images without a mask, where they are wanted, are under `unlabelled`.
+    """
 
     root: Path
     classes: ClassList
@@ -54,6 +59,7 @@ def open_folder(
     mapping: Path | str | None = None,
     val_share: float = 0.15,
     test_share: float = 0.0,
+    unlabelled: bool = False,
 ) -> SegmentationFolder:
     """Open a folder of images and masks, checking all names and sizes before any work starts.
 
@@ -73,6 +79,7 @@ def open_folder(
             folder: the masks hold fine ids, the data set has the coarse classes.
         val_share: share of the training images held out for validation where there is no val.
         test_share: share of all images held out for testing where no split at all is given.
+        unlabelled: images without a mask are wanted too, where some have one; else an error.
 
     Returns:
         The data set.
@@ -82,17 +89,29 @@ def open_folder(
     """
     root = Path(root)
     found = find_samples(root)
+    lone = _take_lone(found) if unlabelled else ()
     samples = [sample for split in found.splits.values() for sample in split]
-    _raise_first(root, found.problems or size_problems(samples))
+    raise_first(root, found.problems or size_problems(samples))
     if not samples:
         raise FrugalsegError(f"{root}: there is no image with a mask.")
     class_list = folder_classes(root, samples, classes, ignore, targets, mapping)
     refuse_binary_masks(root, samples, class_list)
     splits = divide(found.splits, seed, val_share, test_share)
+    if lone:
+        splits["unlabelled"] = lone
     return SegmentationFolder(root, class_list, splits)
 
 
-def _raise_first(root: Path, problems: Sequence[Problem]) -> None:
+def _take_lone(found: Found) -> tuple[Sample, ...]:
+    """The images without a mask, which then are no problem any more."""
+    paths = [Path(problem.file) for problem in found.problems if problem.kind == NO_MASK]
+    found.problems = [problem for problem in found.problems if problem.kind != NO_MASK]
+    lone = tuple(Sample(path.with_suffix("").name, path, None) for path in sorted(paths))
+    raise_first(Path(), size_problems(list(lone)))
+    return lone
+
+
+def raise_first(root: Path, problems: Sequence[Problem]) -> None:
     """Raise for the first kind of problem: how many files, the first names, what to do."""
     if not problems:
         return

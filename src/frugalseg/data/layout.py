@@ -17,6 +17,9 @@ LAYOUTS = (
 )
 
 
+NO_MASK = "images without a mask"
+
+
 @dataclass(frozen=True)
 class Sample:
     """An image and its mask; `name` is its path below the images' folder without the suffix."""
@@ -141,7 +144,7 @@ def _pair(root: Path, images: Path, masks: Path, problems: list[Problem]) -> lis
     mask_files = _by_stem(masks, MASK_SUFFIXES | {".jpg", ".jpeg"}, problems)
     for name in sorted(image_files.keys() - mask_files.keys()):
         text = f"there is no mask {masks.relative_to(root) / name}.png"
-        problems.append(Problem("images without a mask", str(image_files[name]), text))
+        problems.append(Problem(NO_MASK, str(image_files[name]), text))
     for name in sorted(mask_files.keys() - image_files.keys()):
         text = f"there is no image of this name in {images.relative_to(root)}"
         problems.append(Problem("masks without an image", str(mask_files[name]), text))

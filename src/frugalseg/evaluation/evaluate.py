@@ -131,5 +131,8 @@ def _variant(run: Run) -> str | None:
     """What else tells the run from others of its sampler: settings away from their defaults."""
     config, default = run.config, type(run.config)(run.config.data)
     names = ("told", "loss", "folds", "joint", "batch", "rate", "sampler_steps", "sampler_options")
-    changed = [n for n in names if getattr(config, n) != getattr(default, n)]
-    return ", ".join(f"{n}={getattr(config, n)}" for n in changed) or None
+    changed = [n for n in (*names, "mask_share") if getattr(config, n) != getattr(default, n)]
+    said = [f"{n}={getattr(config, n)}" for n in changed]
+    if config.boundaries:
+        said.append("discovered boundaries")
+    return ", ".join(said) or None

@@ -6,7 +6,7 @@ said where. Example ``k`` of a training is a function of the seed and k alone, s
 goes on after an interruption sees what it would have seen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from frugalseg.data.classes import ClassList
+from frugalseg.data.classes import IGNORE_INDEX, ClassList
 from frugalseg.data.images import image_size, read_image
 from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
@@ -28,6 +28,7 @@ from frugalseg.sampling import area_average, boundary_maps
 
 Size = tuple[int, int]
 Bytes = NDArray[np.uint8]
+Regions = Callable[[Path], Bytes]
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ class ImageStore:
         size: number of samples ``(h, w)`` that will be read from an image.
         oversample: see :func:`decode_scale`.
         budget: bytes to keep in memory; images beyond it are decoded at every use.
+        regions: says of an image file which region each pixel belongs to; the boundaries of these
+            regions stand in place of those of the masks. Images may then be without a mask.
     """
 
     def __init__(
@@ -94,9 +97,10 @@ class ImageStore:
         size: Size,
         oversample: int = 8,
         budget: int | None = None,
+        regions: Regions | None = None,
     ):
         self.samples, self.classes, self.size = samples, classes, size
-        self.oversample = oversample
+        self.oversample, self.regions = oversample, regions
         self._left = _half_of_free_memory() if budget is None else budget
         self._kept: dict[int, Stored] = {}
 
@@ -113,12 +117,15 @@ class ImageStore:
         return kept
 
     def _read(self, sample: Sample) -> Stored:
-        assert sample.mask is not None
-        reduce = decode_scale(image_size(sample.image), self.size, self.oversample)
-        pixels = read_image(sample.image, reduce)
-        labels = read_mask(sample.mask, self.classes)
-        tensor = torch.from_numpy(labels)[None]
-        maps = boundary_maps(tensor, pixels.shape[:2], self.classes.targets or None)
+        full = image_size(sample.image)
+        pixels = read_image(sample.image, decode_scale(full, self.size, self.oversample))
+        if sample.mask is None:
+            labels = np.broadcast_to(np.uint8(IGNORE_INDEX), full)
+        else:
+            labels = read_mask(sample.mask, self.classes)
+        regions = labels if self.regions is None else self.regions(sample.image)
+        targets = self.classes.targets if self.regions is None else None
+        maps = boundary_maps(torch.from_numpy(regions)[None], pixels.shape[:2], targets or None)
         edges = (maps[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
         return Stored(pixels, labels, edges)
 

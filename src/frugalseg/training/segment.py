@@ -51,11 +51,16 @@ def open_data(config: SegmentConfig) -> SegmentationFolder:
         targets=config.targets,
         mapping=config.mapping,
         val_share=config.val_share,
+        unlabelled=config.boundaries is not None,
     )
-    if not config.hold_out or not dataset.splits.get("train"):
-        return dataset
-    train, held = hold_out(dataset.splits["train"], config.hold_out, seed=0)
-    return replace(dataset, splits={**dataset.splits, "train": train, "held": held})
+    splits = dict(dataset.splits)
+    if config.hold_out and splits.get("train"):
+        splits["train"], splits["held"] = hold_out(splits["train"], config.hold_out, seed=0)
+    if 0 < config.mask_share < 1 and splits.get("train"):
+        splits["train"], rest = hold_out(splits["train"], 1 - config.mask_share, seed=0)
+        lone = tuple(replace(sample, mask=None) for sample in rest)
+        splits["unlabelled"] = splits.get("unlabelled", ()) + lone
+    return replace(dataset, splits=splits)
 
 
 def train_segmentation(
@@ -93,10 +98,11 @@ def train_segmentation(
     view = config.view or default_view(config.size, _aspect(dataset, config.size))
     model = _working_model(config, dataset.classes.num_classes, view)
     shares = _read_all(store, dataset, say)
+    taught = store if config.boundaries is None else _discovered(config, dataset, say)
     if main:
         state = open_run(folder, config, dataset.classes)
         _write_environment(folder, config)
-    folds = _train_samplers(config, model, store, folder, progress, say)
+    folds = _train_samplers(config, model, taught, folder, progress, say)
     trust = _choose_trust(config, model, dataset, say)
     model.trust = trust["trust"]
     _train_segmenter(config, model, store, shares, folds, folder, progress, say)
@@ -115,6 +121,10 @@ def _check(config: SegmentConfig, dataset: SegmentationFolder) -> None:
     if not images:
         raise FrugalsegError(f"{config.data}: there are no training images.")
     segmentation_loss(config.loss, [1.0])
+    if config.boundaries is not None:
+        from frugalseg.discover_runs import load_discover_run
+
+        load_discover_run(config.boundaries)
     limits = {
         "steps": config.steps >= 1,
         "sampler_steps": config.sampler_steps >= 1,
@@ -129,6 +139,7 @@ def _check(config: SegmentConfig, dataset: SegmentationFolder) -> None:
         "seed": 0 <= config.seed < 2**31,
         "view": config.view is None or min(config.view) >= 16,
         "nodes": config.nodes >= 1,
+        "mask_share": 0 < config.mask_share <= 1,
     }
     for name, sound in limits.items():
         if not sound:
@@ -147,7 +158,7 @@ def _is_finished(folder: Path, config: SegmentConfig, main: bool) -> bool:
 
 def _aspect(dataset: SegmentationFolder, size: Size) -> float:
     """Width by height of the median image; more points than pixels are refused."""
-    samples = [*dataset.splits["train"], *dataset.splits.get("val", ())]
+    samples = [s for split in ("train", "val", "unlabelled") for s in dataset.splits.get(split, ())]
     sizes = np.array([image_size(s.image) for s in samples])
     small = np.flatnonzero((sizes < size).any(1))
     if len(small):
@@ -164,8 +175,11 @@ def _working_model(config: SegmentConfig, num_classes: int, view: Size) -> Fruga
     part = "networks cannot be made"
     try:
         model = build_model(config, num_classes, view)
-        if config.joint and not model.sampler.learns:
-            raise FrugalsegError(f"The sampler {config.sampler} learns nothing: leave out --joint.")
+        for option, given in (("joint", config.joint), ("boundaries", config.boundaries)):
+            if given and not model.sampler.learns:
+                raise FrugalsegError(
+                    f"The sampler {config.sampler} learns nothing: leave out --{option}."
+                )
         channels = 2 if isinstance(model.sampler, OracleSampler) else 3
         with torch.inference_mode():
             part = f"sampler {config.sampler} does not work"
@@ -193,6 +207,24 @@ def _read_all(
         for _ in pool.map(lambda sample: _read_through(sample, dataset.classes), val):
             pass
     return shares
+
+
+def _discovered(
+    config: SegmentConfig, dataset: SegmentationFolder, say: Callable[[str], None]
+) -> ImageStore:
+    """All training images, with the boundaries that a discovery finds in them."""
+    from frugalseg.discover_runs import load_discover_run
+    from frugalseg.training.discover_answers import discover_labels
+
+    run = load_discover_run(config.boundaries or "")
+    samples = dataset.splits["train"] + dataset.splits.get("unlabelled", ())
+    say(f"Finding the boundaries of {len(samples)} images by {run.folder}")
+    store = ImageStore(
+        samples, dataset.classes, config.size, regions=lambda path: discover_labels(run, path)
+    )
+    for i in range(len(store)):
+        store[i]
+    return store
 
 
 def _read_through(sample: Sample, classes: ClassList) -> None:
