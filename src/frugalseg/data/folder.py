@@ -83,7 +83,7 @@ def open_folder(
     root = Path(root)
     found = find_samples(root)
     samples = [sample for split in found.splits.values() for sample in split]
-    _raise_first(root, found.problems or size_problems(samples))
+    raise_first(root, found.problems or size_problems(samples))
     if not samples:
         raise FrugalsegError(f"{root}: there is no image with a mask.")
     class_list = folder_classes(root, samples, classes, ignore, targets, mapping)
@@ -92,7 +92,7 @@ def open_folder(
     return SegmentationFolder(root, class_list, splits)
 
 
-def _raise_first(root: Path, problems: Sequence[Problem]) -> None:
+def raise_first(root: Path, problems: Sequence[Problem]) -> None:
     """Raise for the first kind of problem: how many files, the first names, what to do."""
     if not problems:
         return
