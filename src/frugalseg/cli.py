@@ -9,6 +9,7 @@ from cyclopts.config import Yaml
 
 from frugalseg import __version__
 from frugalseg.cluster_runs import ClusterConfig
+from frugalseg.discover_runs import DiscoverConfig
 from frugalseg.errors import FrugalsegError
 from frugalseg.options import Names, SizeOption
 from frugalseg.runs import SegmentConfig
@@ -25,6 +26,7 @@ app = App(
 app.meta.suppress_keyboard_interrupt = False
 DEFAULTS = SegmentConfig()
 CLUSTER_DEFAULTS = ClusterConfig()
+DISCOVER_DEFAULTS = DiscoverConfig()
 
 
 @app.command
@@ -61,6 +63,24 @@ def cluster(
 
 
 @app.command
+def discover(
+    data: Path, /, *, run: Path | None = None, config: DiscoverConfig = DISCOVER_DEFAULTS
+) -> None:
+    """Divide the images of a folder into kinds of region without labels.
+
+    Writes RUN/labels (PNG files of original size), RUN/overlays and RUN/regions.csv, the share of
+    each region in each image. An interrupted training goes on when the same command is given again.
+
+    Args:
+        data: Folder of images, or of images and masks (of which only the images are used).
+        run: Folder for the run; by default runs/DATA-regions-CLASSES-SEED.
+    """
+    from frugalseg.commands import discover as work
+
+    work(data, run, config)
+
+
+@app.command
 def suggest(run: Path, /, *, number: int = 20, out: Path | None = None) -> None:
     """Say which images to label: those whose labels would name most others.
 
@@ -81,7 +101,7 @@ def predict(run: Path, images: list[Path], /, *, out: Path | None = None) -> Non
     """Label every pixel of new images, or assign new images to clusters, as the run does.
 
     Segmentation: NAME.png (class ids, original size) and NAME.overlay.jpg for each image.
-    Clustering: assignments.csv and report.html.
+    Clustering: assignments.csv and report.html. Discovery: labels, overlays and regions.csv.
 
     Args:
         run: Folder of a finished run.
@@ -101,18 +121,23 @@ def evaluate(
     data: Path | None = None,
     split: str | None = None,
     labels: str | None = None,
+    masks: str | None = None,
 ) -> None:
     """Score a run against the masks of a split, at original resolution; or against labels.
+
+    A discovery whose regions are named by some labelled images is scored on the others.
 
     Args:
         run: Folder of a finished run.
         data: Folder of images (and masks); by default the one the run was trained on.
         split: train, val or test; by default val, and all images for clusterings.
-        labels: For clusterings: a CSV file (file,label), or folders.
+        labels: For clusterings: a CSV file (file,label), or folders. For discoveries: a CSV file
+            (file) of the images whose masks may be looked at.
+        masks: For discoveries: folder of masks, or the word folder for those in the data folder.
     """
     from frugalseg.commands import evaluate as work
 
-    work(run, data, split, labels)
+    work(run, data, split, labels, masks)
 
 
 @app.command

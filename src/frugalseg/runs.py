@@ -267,8 +267,9 @@ def read_config(folder: Path) -> SegmentConfig:
     """
     path = folder / "config.yaml"
     values = read_settings(folder)
-    if values.pop("task", "segment") != "segment":
-        raise FrugalsegError(f"{folder} is a clustering run, not a segmentation.")
+    task = values.pop("task", "segment")
+    if task != "segment":
+        raise FrugalsegError(f"{folder} is a {task} run, not a segmentation.")
     known = {f.name for f in dataclasses.fields(SegmentConfig)}
     unknown = set(values) - known
     if unknown or "data" not in values:

@@ -97,6 +97,31 @@ def read_image_bytes(content: bytes, path: Path) -> NDArray[np.uint8]:
         return _upright(image, 1)
 
 
+def read_bands(path: Path | str, bands: int) -> NDArray[np.uint8]:
+    """Read an image of so many bands of 8 bits as they are, such as colour and infrared.
+
+    Args:
+        path: a file whose pixels have that many values (a TIFF or PNG file that other programs
+            take for colour and transparency).
+        bands: how many.
+
+    Returns:
+        (H, W, bands).
+
+    Raises:
+        FrugalsegError: the file cannot be read, or has another number of bands.
+    """
+    path = Path(path)
+    with reading(path), Image.open(path) as image:
+        pixels = np.array(ImageOps.exif_transpose(image))
+    if pixels.ndim != 3 or pixels.shape[2] != bands or pixels.dtype != np.uint8:
+        there = pixels.shape[2] if pixels.ndim == 3 else 1
+        raise FrugalsegError(
+            f"{path} has {there} bands of {pixels.dtype}; {bands} of 8 bits are needed."
+        )
+    return pixels
+
+
 def _upright(image: Image.Image, reduce: int) -> NDArray[np.uint8]:
     """Decode, turn upright and convert an opened image, `reduce` times smaller."""
     width, height = image.size

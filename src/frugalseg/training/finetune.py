@@ -19,7 +19,7 @@ from frugalseg.evaluation.results import environment
 from frugalseg.files import write_whole
 from frugalseg.networks.heads import SupervisedNet
 from frugalseg.networks.trunks import third_stage
-from frugalseg.training.cluster_tasks import Draw, Turns
+from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.tasks import StepTask
 from frugalseg.training.views import Views, test_view, transformed_views
 
