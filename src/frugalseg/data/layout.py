@@ -19,9 +19,6 @@ LAYOUTS = (
 NO_MASK = "images without a mask"
 
 
-NO_MASK = "images without a mask"
-
-
 @dataclass(frozen=True)
 class Sample:
     """An image and its mask; `name` is its path below the images' folder without the suffix."""
