@@ -150,12 +150,22 @@ def cluster_table(results: Sequence[dict[str, Any]]) -> str:
     rows = []
     for group in group_cluster_seeds(results):
         what = group[0]["what"]
-        names = what["run"] if len(group) == 1 else f"{what['run']}, ..."
-        words = [names, what["data"], what.get("trunk", ""), what["clusters"], len(group)]
+        words = [_title(group), what["data"], what.get("trunk", ""), what["clusters"], len(group)]
         rows.append([*map(str, words), *(_spread(group, v, form) for _, form, v in columns)])
     rule = ["---" if i < 3 else "---:" for i in range(len(header))]
     lines = [header, rule, *([cell.replace("|", r"\|") for cell in row] for row in rows)]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _title(group: Sequence[dict[str, Any]]) -> str:
+    """What the runs of a row are called, without what tells their seeds apart."""
+    what = group[0]["what"]
+    names = {result["what"]["run"] for result in group}
+    name = str(what["run"]).removesuffix(f"-{what['seed']}")
+    told = str(what.get("variant") or "").partition(", ")[0]
+    if any(not other.startswith(name) for other in names):
+        name = f"{what['run']}, ..."
+    return f"{name}, {told}" if told.endswith(" weights") else name
 
 
 def _spread(
