@@ -127,7 +127,7 @@ REGION_COLUMNS: Columns = (
 
 def columns_of(results: Sequence[dict[str, Any]]) -> Columns:
     """The columns of a table of results, which are all of one task."""
-    return COLUMNS if results[0]["task"] == TASK else REGION_COLUMNS
+    return COLUMNS if results[0].get("task", TASK) == TASK else REGION_COLUMNS
 
 
 def group_cluster_seeds(results: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -39,11 +39,12 @@ def mnist(
     seeds: Seeds = (0, 1, 2),
     paper: bool = False,
     steps: int | None = None,
+    width: int | None = None,
 ) -> None:
     """MNIST: the narrow trunk for two cores, or with --paper the paper's recipe for a GPU."""
     from frugalseg.recipes.mnist import run_mnist
 
-    print(run_mnist(data, out, runs, seeds, paper, steps, _say), end="")
+    print(run_mnist(data, out, runs, seeds, paper, steps, width, _say), end="")
 
 
 @app.command

@@ -42,6 +42,7 @@ def run_mnist(
     seeds: Sequence[int] = (0, 1, 2),
     paper: bool = False,
     steps: int | None = None,
+    width: int | None = None,
     say: Say = lambda text: None,
 ) -> str:
     """Train with every seed, all 70,000 images, and score; interrupted, it goes on.
@@ -52,7 +53,7 @@ def run_mnist(
         runs: folder of the runs.
         seeds: one run each.
         paper: the paper's recipe (for a GPU).
-        steps: other than the recipe's.
+        steps, width: other than the recipe's.
         say: is told, in words, what begins.
 
     Returns:
@@ -60,9 +61,10 @@ def run_mnist(
     """
     from frugalseg.training.cluster_plan import open_image_data
 
-    config = mnist_config(str(data), paper, **({"steps": steps} if steps else {}))
+    given = {"steps": steps, "width": width}
+    config = mnist_config(str(data), paper, **{k: v for k, v in given.items() if v is not None})
     images = open_image_data(config)
-    name = f"iic-width{config.width}-{config.steps}"
+    name = f"iic{'-paper' if paper else ''}-width{config.width}-{config.steps}"
     for seed in seeds:
         train_and_score(with_seed(config, seed), images, f"{name}-{seed}", runs, out, say)
     return write_table(all_results(out), out / "table.md")
