@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan
+from frugalseg.information import iic_segmentation_loss
 from frugalseg.networks.dense_heads import DiscoverNet
-from frugalseg.training._segmentation_loss import iic_segmentation_loss
 from frugalseg.training.agreement import (
     AgreementTask,
     Draw,
