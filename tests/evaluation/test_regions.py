@@ -64,7 +64,7 @@ def test_regions_named_by_few_images() -> None:
 
 
 def test_suggested_images_show_all_regions_first() -> None:
-    shares = np.array([[0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0], [0, 0, 0.5, 0.5], [0.97, 0, 0, 0.03]])
+    shares = np.array([[0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0], [0, 0, 0.5, 0.5], [1, 0, 0, 0]])
     doubt = np.array([0.1, 0.9, 0.1, 0.2])
     chosen = suggest_regions(shares, doubt, 3)
     assert {place for place, _ in chosen[:2]} == {0, 2}

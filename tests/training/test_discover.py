@@ -154,7 +154,7 @@ def test_labels_decide_nothing(textures: Path, tmp_path: Path) -> None:
         ({"masked": True}, "--masks"),
         ({"displacement": 30}, "--displacement 30 is too far"),
         ({"split": "holiday"}, "no split 'holiday'"),
-        ({"trunk": "tf_efficientnet_lite0", "side": 20}, "too small"),
+        ({"trunk": "tf_efficientnet_lite0", "side": 16}, "too small"),
         ({"channels": "rgbi"}, "3 bands"),
     ],
 )

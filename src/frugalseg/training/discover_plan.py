@@ -169,7 +169,7 @@ def _check_plan(config: DiscoverConfig, plan: DiscoverPlan, sizes: Any) -> None:
         plan.trunk, plan.in_channels, plan.width, False, plan.strides, plan.published_borders
     )
     least = plan.side or int(sizes.min())
-    if min(least, plan.crop) < 2 * trunk.stride:
+    if min(least, plan.crop) <= 2 * trunk.stride:
         raise FrugalsegError(
             f"{config.data}: images of {least} pixels are too small for {plan.trunk}, whose "
             f"features lie {trunk.stride} pixels apart: give a larger --side."
