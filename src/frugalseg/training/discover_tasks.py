@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan
+from frugalseg.information import iic_segmentation_loss
 from frugalseg.networks.dense_heads import DiscoverNet
-from frugalseg.training._segmentation_loss import iic_segmentation_loss
 from frugalseg.training.agreement import (
     AgreementTask,
     Draw,
@@ -75,8 +75,9 @@ class DiscoverTask(AgreementTask):
         weight = self.config.over_entropy_weight
         if head == "main":
             weight = self.plan.entropy_weight
+        reach, each = self.plan.displacement, self.config.per_displacement
         return iic_segmentation_loss(
-            *answers, max_displacement=self.plan.displacement, entropy_weight=weight
+            *answers, max_displacement=reach, entropy_weight=weight, per_displacement=each
         )
 
     def training_step(self, batch: Any, index: int) -> Any:
