@@ -10,6 +10,7 @@ from typing import Any
 from frugalseg.cluster_runs import TASK, run_task
 from frugalseg.commands import clustering, segmentation
 from frugalseg.commands.clustering import cluster
+from frugalseg.commands.preparing import prepare_cocostuff, prepare_potsdam
 from frugalseg.commands.segmentation import check, sampling, segment, study
 from frugalseg.errors import FrugalsegError
 
@@ -19,6 +20,8 @@ __all__ = [
     "compare",
     "evaluate",
     "predict",
+    "prepare_cocostuff",
+    "prepare_potsdam",
     "sampling",
     "segment",
     "study",
