@@ -199,7 +199,9 @@ def prepare_cocostuff(
     *,
     out: Path,
     classes: int = 15,
-    list_: Annotated[tuple[Path, ...], Parameter(name="list", negative="")] = (),
+    list_: Annotated[
+        tuple[Path, ...], Parameter(name="list", negative="", show_default=False)
+    ] = (),
 ) -> None:
     """COCO-Stuff 164k: a third of the size, coarse classes, images that mostly show them.
 

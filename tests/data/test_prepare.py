@@ -284,7 +284,13 @@ def test_potsdam_in_three_classes(aerial: Path, tmp_path: Path) -> None:
     _, labels = tile(TILES.index("2_10"))
     three = np.array([0, 1, 2, 2, 0, 1])[labels[::2, ::2]]
     np.testing.assert_array_equal(read_raw(out / "masks/2_10/00_00.png"), three)
-    refused(cli(*POTSDAM, aerial, "--out", tmp_path / "o", "--classes", "5"), "no set of 5 classes")
+    for option, value, says in (
+        ("--classes", "5", "no set of 5 classes"),
+        ("--crop", "0", "crop=0 is out of range"),
+        ("--seed", "-1", "seed=-1 is out of range"),
+    ):
+        refused(cli(*POTSDAM, aerial, "--out", tmp_path / "o", option, value), says)
+        assert not (tmp_path / "o").exists()
 
 
 def test_an_interrupted_potsdam_goes_on(

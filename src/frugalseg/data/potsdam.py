@@ -106,6 +106,9 @@ def prepare_potsdam(
             (how many pixels in which file), or `out` holds something else.
     """
     classes = potsdam_classes(number)
+    for name, value, least in (("crop", crop, 1), ("seed", seed, 0)):
+        if value < least:
+            raise FrugalsegError(f"{name}={value} is out of range: it must be at least {least}.")
     settings: dict[str, Any] = {"data": "potsdam", "classes": number, "crop": crop, "seed": seed}
     settings["ignore_unknown"] = ignore_unknown
     done_before = finished(out, settings)
@@ -132,8 +135,6 @@ def prepare_potsdam(
 def _tiles(raw: Path, crop: int) -> list[_Tile]:
     """All tiles with their labels, their sizes checked."""
     require_folder(raw)
-    if crop < 1:
-        raise FrugalsegError(f"crop={crop} is out of range: crops have at least one pixel.")
     images = _named(raw, "RGBIR")
     labels = _named(raw, "label")
     for found, wanted, ending in ((images, TILES, "RGBIR"), (labels, LABELLED, "label")):
