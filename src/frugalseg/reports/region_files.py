@@ -20,7 +20,8 @@ from frugalseg.data.region_images import RegionImages
 from frugalseg.discover_runs import TASK, DiscoverRun
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.cluster_results import cluster_result
-from frugalseg.evaluation.regions import region_counts, region_names, region_scores
+from frugalseg.evaluation.named_regions import region_names
+from frugalseg.evaluation.regions import count_regions, region_scores
 from frugalseg.files import replacing, write_whole
 from frugalseg.information import clustering_health
 
@@ -135,7 +136,7 @@ class RegionTally:
         """Count one image."""
         self.places.append(seen.places)
         if truth is not None:
-            self.counts += region_counts(seen.labels, truth, *self.counts.shape)
+            self.counts += count_regions(seen.labels, truth, *self.counts.shape)
 
     @property
     def health(self) -> dict[str, float]:
@@ -225,7 +226,7 @@ def finer_counts(
         doubts.append(float(-(soft * soft.clamp_min(1e-12).log()).sum(0).mean()))
         truth = data.truth(int(i))
         empty = np.zeros((finer, kinds), np.int64)
-        counts.append(empty if truth is None else region_counts(labels, truth, finer, kinds))
+        counts.append(empty if truth is None else count_regions(labels, truth, finer, kinds))
     return np.stack(counts), np.stack(shares), np.array(doubts)
 
 
