@@ -25,7 +25,8 @@ from frugalseg.evaluation.regions import count_regions, region_scores
 from frugalseg.files import replacing, write_whole
 from frugalseg.information import clustering_health
 
-PLACES = 400  # of each image, for health
+PLACES = 200_000  # for health, among all images...
+OF_EACH = 400  # ...and of each at most
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
@@ -55,8 +56,8 @@ def region_classes(names: Sequence[str]) -> ClassList:
     )
 
 
-def see(run: DiscoverRun, path: Path, name: str) -> Seen:
-    """Answer for one image.
+def see(run: DiscoverRun, path: Path, name: str, places: int = OF_EACH) -> Seen:
+    """Answer for one image, with its soft answers at so many places.
 
     Raises:
         FrugalsegError: it cannot be read.
@@ -67,7 +68,7 @@ def see(run: DiscoverRun, path: Path, name: str) -> Seen:
     soft = soft_regions(run, pixels)
     labels = labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
     rows = soft.flatten(1).T.numpy()
-    chosen = np.linspace(0, len(rows) - 1, min(PLACES, len(rows))).astype(int)
+    chosen = np.linspace(0, len(rows) - 1, min(places, len(rows))).astype(int)
     return Seen(name, labels, rows[chosen], pixels)
 
 
@@ -173,8 +174,9 @@ def answer_regions(
     indices = data.indices(split)
     kinds = data.classes.names if data.classes else ()
     tally = RegionTally(run, len(kinds))
+    places = max(16, min(OF_EACH, PLACES // len(indices)))
     for i in progress(indices):
-        seen = see(run, data.paths[i], data.images.names[i])
+        seen = see(run, data.paths[i], data.images.names[i], places)
         tally.add(seen, data.truth(int(i)))
         if writer:
             writer.write(seen)
