@@ -15,7 +15,7 @@ from torch import Tensor
 from frugalseg.information import _tiles
 
 METHODS = ("shifts", "tiles", "fft")
-AT_ONCE = 256 << 20  # bytes of spectra at a time in "fft"
+AT_ONCE = 64 << 20  # bytes of spectra at a time in "fft"
 
 
 class Problem(NamedTuple):
@@ -133,8 +133,8 @@ def _gradient_shifts(problem: Problem, change: Tensor) -> tuple[Tensor, Tensor]:
         to_y[..., view].baddbmm_(by.mT, x)
     pitch = width + problem.d
     margin = problem.d * pitch + problem.d
-    to_y = to_y[..., margin : margin + x.shape[2]]
-    to_p, to_q = (a.unflatten(2, (height, pitch))[..., :width] for a in (to_x, to_y))
+    to_y = to_y[..., margin : margin + x.shape[2]].contiguous()
+    to_p, to_q = (a.view(n, k, height, pitch)[..., :width] for a in (to_x, to_y))
     return _weighted(to_p, problem.weight), _weighted(to_q, problem.weight)
 
 
@@ -171,13 +171,16 @@ def _count_fft(problem: Problem) -> Tensor:
         products = p @ q if products is None else products.baddbmm_(p, q)
     assert products is not None
     maps = torch.fft.irfft2(products.permute(1, 2, 0).reshape(k, k, size[0], -1), size)
-    return maps[(..., *_lags(problem))].permute(2, 3, 0, 1).contiguous()
+    rows, columns = _lags(problem)
+    counts: Tensor = maps[..., rows, columns].permute(2, 3, 0, 1).contiguous()
+    return counts
 
 
 def _gradient_fft(problem: Problem, change: Tensor) -> tuple[Tensor, Tensor]:
     size, (k, height, width) = _size(problem), problem.p.shape[1:]
     maps = change.new_zeros(k, k, *size)
-    maps[(..., *_lags(problem))] = change.permute(2, 3, 0, 1)
+    rows, columns = _lags(problem)
+    maps[..., rows, columns] = change.permute(2, 3, 0, 1)
     factors = torch.fft.rfft2(maps).flatten(2).permute(2, 0, 1)
     to_p, to_q = torch.empty_like(problem.p), torch.empty_like(problem.q)
     for images, p, q in _spectra(problem):

@@ -142,7 +142,9 @@ def _count(
     problem = _displaced.Problem(p, q, weight, displacement)
     method = method or _displaced.choose(problem)
     _displaced.check(problem, method)
-    counts: Tensor = _Count.apply(p, q, weight, displacement, method)  # type: ignore[no-untyped-call]
+    counts: Tensor = _Count.apply(  # type: ignore[no-untyped-call]
+        p, q, weight, displacement, method
+    )
     return counts
 
 
@@ -163,7 +165,7 @@ class _Count(torch.autograd.Function):
             return _displaced.count(problem, method)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, change: Tensor) -> tuple[Tensor | None, ...]:
         p, q, weight = ctx.saved_tensors
         displacement, method = ctx.way

@@ -22,7 +22,7 @@ from frugalseg.recipes.clustering import Say
 from frugalseg.task_runs import WEIGHTS
 
 # Ji et al. 2019, run 555 (COCO-Stuff-3): pieces of 128 pixels of images reduced to a third, 5
-# clusters of the other head for each of this, weights 1 and 1.5; as many steps as a minute of a GPU takes
+# clusters of the other head for each of this, weights 1 and 1.5; steps that a GPU takes in a minute
 PAPER: dict[str, Any] = {
     "trunk": "vgg-seg",
     "width": 64,
