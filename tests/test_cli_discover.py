@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from textures import WORDS, write_textures
@@ -31,6 +32,11 @@ def discovered(textures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.array(image)
 
 
 def refused(answer: Answer, *says: str) -> None:
@@ -60,11 +66,11 @@ def test_a_run_is_whole(discovered: Path, textures: Path) -> None:
     for row in table:
         shares = [float(value) for name, value in row.items() if name != "file"]
         assert sum(shares) == pytest.approx(1, abs=1e-3)
-        labels = np.array(Image.open(discovered / "labels" / f"{row['file'][:-4]}.png"))
+        labels = read(discovered / "labels" / f"{row['file'][:-4]}.png")
         assert labels.shape == (48, 64)
         np.testing.assert_allclose(np.bincount(labels.ravel(), minlength=2) / 3072, shares, 1e-3)
-        overlay = Image.open((discovered / "overlays" / row["file"]).with_suffix(".jpg"))
-        assert overlay.size == (64, 48)
+        overlay = read((discovered / "overlays" / row["file"]).with_suffix(".jpg"))
+        assert overlay.shape == (48, 64, 3)
     result = json.loads((discovered / "results" / "textures-all.json").read_text())
     assert result["task"] == "discover"
     assert 0.5 <= result["scores"]["accuracy"] <= 1
@@ -92,10 +98,10 @@ def test_predict_divides_new_images_as_the_old_ones(
     refused(answer, "1 of 10 images could not be read")
     assert "broken.jpg" in answer.err
     for name in ("00", "05"):
-        old = np.array(Image.open(discovered / "labels" / "images" / f"{name}.png"))
-        new = np.array(Image.open(tmp_path / "out" / "labels" / f"{name}.png"))
+        old = read(discovered / "labels" / "images" / f"{name}.png")
+        new = read(tmp_path / "out" / "labels" / f"{name}.png")
         np.testing.assert_array_equal(new, old)
-    assert Image.open(tmp_path / "out" / "labels" / "new.png").size == (33, 91)
+    assert read(tmp_path / "out" / "labels" / "new.png").shape == (91, 33)
     assert len(rows(tmp_path / "out" / "regions.csv")) == 9
 
 

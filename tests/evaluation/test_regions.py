@@ -1,72 +1,82 @@
+"""Scores of groups of pixels against a slow matching, scikit-learn and closed forms."""
+
+import itertools
+from pathlib import Path
+
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, jaccard_score
+from PIL import Image
+from sklearn.metrics import jaccard_score
 
+from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.regions import (
-    region_counts,
-    region_names,
+    count_regions,
+    enlarge,
+    read_region_result,
+    region_result,
     region_scores,
-    semi_supervised_scores,
+    region_table,
+    write_region_result,
 )
-from frugalseg.evaluation.suggest_regions import suggest_regions
 
 NAMES = ("a", "b", "c")
 
 
-def planted(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Truth, and regions that are it under other numbers, a fifth of them wrong."""
+def test_enlarging_is_that_of_pillow() -> None:
+    groups = np.random.default_rng(0).integers(0, 9, (7, 5), np.uint8)
+    for size in ((21, 15), (30, 11), (7, 5)):
+        expected = Image.fromarray(groups).resize(size[::-1], Image.Resampling.NEAREST)
+        np.testing.assert_array_equal(enlarge(groups, size), np.asarray(expected))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_are_those_of_the_best_of_all_matchings(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    truth = rng.integers(0, 3, (40, 50)).astype(np.uint8)
-    regions = np.array([2, 0, 1], np.uint8)[truth]
-    wrong = rng.random(truth.shape) < 0.2
-    regions[wrong] = rng.integers(0, 3, wrong.sum())
-    truth[:4] = 255
-    return regions, truth
+    groups, truth = rng.integers(0, 3, (12, 9)), rng.integers(0, 3, (12, 9)).astype(np.uint8)
+    truth[rng.random((12, 9)) < 0.2] = 255
+    scores = region_scores(count_regions(groups, truth, 3, 3), NAMES)
+    known = truth != 255
+    best = max(
+        itertools.permutations(range(3)),
+        key=lambda p: (np.array(p)[groups] == truth)[known].mean(),
+    )
+    answers = np.array(best)[groups][known]
+    assert scores["accuracy"] == pytest.approx((answers == truth[known]).mean())
+    expected = jaccard_score(truth[known], answers, average=None)
+    assert list(scores["iou"].values()) == pytest.approx(expected.tolist())
+    assert scores["miou"] == pytest.approx(expected.mean())
+    assert scores["labelled"] == known.sum()
 
 
-def test_scores_are_those_of_scikit_learn() -> None:
-    regions, truth = planted()
-    counts = region_counts(regions, truth, 3, 3)
-    assert counts.sum() == 36 * 50
-    scores = region_scores(counts, NAMES)
-    assert scores["mapping"] == [1, 2, 0]
-    answers = np.array([1, 2, 0])[regions[4:]].ravel()
-    known = truth[4:].ravel()
-    assert scores["accuracy"] == pytest.approx(accuracy_score(known, answers))
-    assert scores["miou"] == pytest.approx(jaccard_score(known, answers, average="macro"))
-    assert scores["accuracy_of_one_region"] == pytest.approx(np.bincount(known).max() / known.size)
-    assert region_names(counts, 3, NAMES) == ("b", "c", "a")
-    assert region_names(None, 2, NAMES) == ("region 0", "region 1")
+def test_one_group_is_right_where_its_class_is() -> None:
+    truth = np.repeat(np.array([0, 0, 0, 1], np.uint8), 4).reshape(4, 4)
+    scores = region_scores(count_regions(np.zeros((1, 1), np.int64), truth, 3, 3), NAMES)
+    assert (scores["accuracy"], scores["used"], scores["mapping"]) == (0.75, 1, [0, -1, -1])
+    assert scores["iou"] == {"a": 0.75, "b": 0.0, "c": None}  # no pixel is c
+    assert scores["miou"] == 0.375
+    with pytest.raises(ValueError, match="no pixel is labelled"):
+        region_scores(np.zeros((3, 3), np.int64), NAMES)
+    with pytest.raises(ValueError, match="3 names for 2 classes"):
+        region_scores(np.ones((2, 2), np.int64), NAMES)
 
 
-def test_absent_classes_and_left_over_regions() -> None:
-    scores = region_scores(np.array([[5, 0], [0, 0], [3, 0]]), ("a", "b"))
-    assert scores["accuracy"] == 5 / 8
-    assert scores["accuracy_many_to_one"] == 1
-    assert scores["iou"] == {"a": 5 / 8, "b": None}
-    assert region_names(np.array([[5, 0], [0, 0], [3, 0]]), 3, ("a", "b"))[2] == "region 2"
-    with pytest.raises(ValueError, match="no pixel"):
-        region_scores(np.zeros((2, 2), int), ("a", "b"))
-    with pytest.raises(ValueError, match="not below"):
-        region_counts(np.full((2, 2), 3, np.uint8), np.zeros((2, 2), np.uint8), 3, 2)
-
-
-def test_regions_named_by_few_images() -> None:
-    per_image = np.zeros((3, 4, 2), np.int64)
-    per_image[0, 0, 0], per_image[0, 1, 1] = 10, 8  # names regions 0 and 1
-    per_image[1, 0, 0], per_image[1, 2, 0] = 4, 2  # region 2 was not seen: class 0 is most common
-    per_image[2, 1] = [1, 3]
-    scores = semi_supervised_scores(per_image, [0], ("a", "b"))
-    assert scores["mapping"] == [0, 1, 0, 0]
-    assert scores["accuracy"] == 9 / 10
-    with pytest.raises(ValueError, match="labelled images"):
-        semi_supervised_scores(np.zeros((2, 2, 2), int), [0], ("a", "b"))
-
-
-def test_suggested_images_show_all_regions_first() -> None:
-    shares = np.array([[0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0], [0, 0, 0.5, 0.5], [0.97, 0, 0, 0.03]])
-    doubt = np.array([0.1, 0.9, 0.1, 0.2])
-    chosen = suggest_regions(shares, doubt, 3)
-    assert {place for place, _ in chosen[:2]} == {0, 2}
-    assert chosen[2] == (1, "its regions are undecided")
-    assert sorted(place for place, _ in suggest_regions(shares, doubt, 99)) == [0, 1, 2, 3]
+def test_results_are_read_again(tmp_path: Path) -> None:
+    scores = region_scores(np.diag([3, 2, 1]), NAMES)
+    told = {"run": "x", "data": "d", "split": "val", "images": 2, "clusters": 3}
+    for seed in (0, 1):
+        write_region_result(
+            region_result({**told, "seed": seed}, scores), tmp_path / f"{seed}.json"
+        )
+    results = [read_region_result(path) for path in sorted(tmp_path.glob("*.json"))]
+    assert region_table(results).splitlines()[2] == "| x | d | val | 3 | 2 | 1.000 | 1.000 | 3 |"
+    with pytest.raises(ValueError, match=r"lacks what\.seed"):
+        write_region_result(region_result(told, scores), tmp_path / "x.json")
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(FrugalsegError, match="no result of an unsupervised segmentation"):
+        read_region_result(tmp_path / "x.json")
+    (tmp_path / "x.json").write_text('{"task": "regions"}')
+    with pytest.raises(FrugalsegError, match="lacks format, what"):
+        read_region_result(tmp_path / "x.json")
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(FrugalsegError, match="cannot be read"):
+        read_region_result(tmp_path / "x.json")

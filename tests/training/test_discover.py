@@ -13,7 +13,7 @@ from frugalseg.discover_runs import (
     read_discover_config,
 )
 from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.regions import region_counts, region_scores
+from frugalseg.evaluation.regions import count_regions, region_scores
 from frugalseg.task_runs import run_task
 from frugalseg.training import discover as training
 from frugalseg.training.agreement import Draw
@@ -40,7 +40,7 @@ def test_planted_textures_are_found(textures: Path, tmp_path: Path) -> None:
         image, mask = texture(seed)
         labels = discover_labels(run, image)
         assert labels.dtype == np.uint8
-        counts += region_counts(labels, mask, 2, 2)
+        counts += count_regions(labels, mask, 2, 2)
     assert region_scores(counts, ("dark", "bright"))["accuracy"] > 0.9
     assert state["health"]["agreement"] > 0.8
     assert state["oracle"]["accuracy"] > 0.9
@@ -154,7 +154,7 @@ def test_labels_decide_nothing(textures: Path, tmp_path: Path) -> None:
         ({"masked": True}, "--masks"),
         ({"displacement": 30}, "--displacement 30 is too far"),
         ({"split": "holiday"}, "no split 'holiday'"),
-        ({"trunk": "tf_efficientnet_lite0", "side": 20}, "too small"),
+        ({"trunk": "tf_efficientnet_lite0", "side": 16}, "too small"),
         ({"channels": "rgbi"}, "3 bands"),
     ],
 )

@@ -5,13 +5,13 @@ Each goes on where it was interrupted when the same command is given again.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from frugalseg.cluster_runs import ClusterConfig
 from frugalseg.errors import FrugalsegError
-from frugalseg.options import Names
+from frugalseg.options import Names, Options, option_value
 
 app = App(
     name="python -m frugalseg.recipes",
@@ -23,6 +23,7 @@ app = App(
 Seeds = Annotated[tuple[int, ...], Parameter(negative="")]
 Shares = Annotated[tuple[float, ...], Parameter(negative="")]
 DEFAULTS = ClusterConfig()
+NONE: dict[str, Any] = {}
 
 
 def _say(text: str) -> None:
@@ -94,6 +95,59 @@ def cifar10_features(
     from frugalseg.recipes.cifar10 import run_cifar10_features
 
     print(run_cifar10_features(data, out, runs, seeds, split, _say), end="")
+
+
+@app.command
+def segmentation_baselines(
+    data: Path,
+    /,
+    *,
+    out: Path,
+    mapping: str | None = None,
+    ignore: Names = (),
+    fit: str = "train",
+    score: str = "val",
+    height: int = 128,
+    seeds: Seeds = (0, 1, 2),
+    methods: Names = (),
+) -> None:
+    """Groups of pixels: k-means on colours, segments and features, scored by masks."""
+    from frugalseg.data.folder import open_folder
+    from frugalseg.recipes.segmentation_baselines import run_segmentation_baselines
+
+    folder = open_folder(data, mapping=mapping, ignore=ignore)
+    table = run_segmentation_baselines(folder, out, fit, score, height, seeds, methods, _say)
+    print(table, end="")
+
+
+@app.command
+def discovery(
+    data: Path,
+    /,
+    *,
+    out: Path,
+    runs: Path,
+    mapping: str | None = None,
+    ignore: Names = (),
+    network: Literal["paper", "pretrained"] = "pretrained",
+    fit: str = "train",
+    score: str = "val",
+    seeds: Seeds = (0, 1, 2),
+    steps: int | None = None,
+    precision: str | None = None,
+    settings: Options = NONE,
+) -> None:
+    """Regions without labels: learned on one split, scored on another.
+
+    Anything of "frugalseg discover" can be changed, such as --settings.batch 32.
+    """
+    from frugalseg.recipes.discovery import DiscoveryStudy, run_discovery
+
+    given = {"steps": steps, "precision": precision}
+    changed = {name: value for name, value in given.items() if value is not None}
+    changed |= {name: option_value(value) for name, value in settings.items()}
+    study = DiscoveryStudy(data, out, runs, mapping, ignore, network, fit, score, seeds, changed)
+    print(run_discovery(study, _say), end="")
 
 
 @app.command

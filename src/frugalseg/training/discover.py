@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -147,7 +149,9 @@ def gather_regions(
         indices = np.sort(rng.permutation(indices)[: plan.pictures])
     say(f"Reading {len(indices)} images")
     bar = _bar if progress else iter
-    read = [_read(data, int(i), plan) for i in bar(indices)]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        reads = [pool.submit(_read, data, int(i), plan) for i in indices]
+        read = [one.result() for one in bar(reads)]
     images, labels = [image for image, _ in read], [label for _, label in read]
     kinds = data.classes.num_classes if data.classes and any(x is not None for x in labels) else 0
     _refuse_plain(config, images)
@@ -243,6 +247,7 @@ def judge_regions(task: DiscoverTask, count: int) -> dict[str, Any]:
     places = torch.from_numpy(rng.permutation(count)[:JUDGED])
     if isinstance(task, PixelTask):
         store, crop = task.store, task.plan.crop
+        store.to(task.device)
         shown = (
             plain_frame(store.cut(part, store.centres(part, crop), crop)[0], task.views)
             for part in torch.split(places, task.plan.batch)

@@ -1,6 +1,7 @@
 """Colours of views: luma, Sobel filters, brightness, contrast, saturation and hue."""
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ def grey(images: Tensor) -> Tensor:
     """(N, 3, H, W) in colour to (N, 1, H, W) luma; grey ones as they are."""
     if images.shape[1] == 1:
         return images
-    shares = images.new_tensor(GREY)
+    shares = _constant(GREY, images)
     return torch.einsum("nchw,c->nhw", images, shares)[:, None]
 
 
@@ -39,7 +40,7 @@ def sobel(images: Tensor) -> Tensor:
     Returns:
         (N, 2, H, W): along the columns (left minus right), then along the rows.
     """
-    across = images.new_tensor([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+    across = _constant([[1, 0, -1], [2, 0, -2], [1, 0, -1]], images)
     return functional.conv2d(grey(images), torch.stack([across, across.T])[:, None], padding=1)
 
 
@@ -59,7 +60,7 @@ def jitter(images: Tensor, rng: torch.Generator, amounts: Amounts) -> Tensor:
     count = len(images)
     limits = [amounts.brightness, amounts.contrast, amounts.saturation, amounts.hue]
     drawn = [signed(count, limit, rng) for limit in limits]
-    factors = [amount.to(images.device)[:, None, None, None] for amount in drawn]
+    factors = [amount.to(images.device, non_blocking=True)[:, None, None, None] for amount in drawn]
     for which in torch.randperm(4, generator=rng).tolist():
         if not limits[which] or (which >= 2 and images.shape[1] == 1):
             continue
@@ -93,9 +94,14 @@ def turn_hue(images: Tensor, turns: Tensor) -> Tensor:
     following = [torch.roll(images, -i, 1).gather(1, most) for i in (1, 2)]
     sixth = 2.0 * most + (following[0] - following[1]) / chroma.clamp_min(1e-8)
     sixth = sixth + 6 * turns
-    offset = images.new_tensor([5.0, 3.0, 1.0])[:, None, None]
+    offset = _constant([5.0, 3.0, 1.0], images)[:, None, None]
     k = (offset + sixth) % 6
     return value - chroma * torch.minimum(k, 4 - k).clamp(0, 1)
+
+
+def _constant(values: Sequence[Any], like: Tensor) -> Tensor:
+    """Numbers on the device of a tensor, without waiting for it."""
+    return torch.tensor(values, dtype=like.dtype).to(like.device, non_blocking=True)
 
 
 def signed(count: int, amount: float, rng: torch.Generator) -> Tensor:

@@ -1,0 +1,58 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frugalseg.errors import FrugalsegError
+from frugalseg.recipes import discovery
+from frugalseg.recipes.discovery import DiscoveryStudy, region_results, run_discovery
+from textures import write_textures
+
+SMALL: dict[str, dict[str, Any]] = {
+    "paper": {"width": 2, "side": 32, "crop": 24, "displacement": 2, "batch": 4, "steps": 2},
+    "pretrained": {"side": 64, "copies": 1, "steps": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def textures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_textures(tmp_path_factory.mktemp("textures"), 6)
+
+
+@pytest.mark.parametrize("network", ["paper", "pretrained"])
+def test_seeds_are_trained_and_scored_once(textures: Path, tmp_path: Path, network: str) -> None:
+    def study(*seeds: int) -> DiscoveryStudy:
+        places = (textures, tmp_path / "out", tmp_path / "runs")
+        asked: dict[str, Any] = {"network": network, "fit": "all", "score": "all"}
+        return DiscoveryStudy(*places, **asked, seeds=seeds, settings=SMALL[network])
+
+    run_discovery(study(0))
+    made = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.json")}
+    said: list[str] = []
+    table = run_discovery(study(0, 1), said.append)
+    assert [text for text in said if text.startswith("==")] == [
+        f"== {network}-1, {kind} weights" for kind in ("last", "lowest")
+    ]
+    assert all((tmp_path / "out" / name).read_bytes() == text for name, text in made.items())
+    rows = table.splitlines()[2:4]
+    assert [row.split("|")[1].strip() for row in rows] == [
+        f"{network}-0-{kind}, ..." for kind in ("last", "lowest")
+    ]
+    for result in region_results(tmp_path / "out"):
+        assert result["what"]["clusters"] == 2
+        assert sum(result["scores"]["pixels"].values()) == 6 * 48 * 64  # at the masks' size
+        assert 0 <= result["oracle"]["accuracy"] <= 1
+        assert "oracle" not in result["scores"]
+
+
+def test_the_papers_recipe_is_theirs() -> None:
+    paper = discovery.PAPER
+    assert (paper["width"], paper["rate"], paper["displacement"]) == (64, 1e-4, 10)
+    assert (paper["crop"], paper["loss_at"], paper["channels"]) == (128, "pixels", "rgb+sobel")
+
+
+def test_settings_that_are_not_there(textures: Path, tmp_path: Path) -> None:
+    wrong = DiscoveryStudy(textures, tmp_path / "a", tmp_path / "b", score="all", settings={"x": 1})
+    with pytest.raises(FrugalsegError, match="no setting 'x'"):
+        run_discovery(wrong)
+    assert not list(tmp_path.iterdir())
