@@ -49,4 +49,7 @@ def option_value(value: Any) -> Any:
     """An option of a network: words are read as YAML, lists become tuples."""
     with contextlib.suppress(yaml.YAMLError):
         value = yaml.safe_load(value) if isinstance(value, str) else value
+    if isinstance(value, str):  # YAML takes 5e-4 for a word
+        with contextlib.suppress(ValueError):
+            value = float(value)
     return tuple(map(option_value, value)) if isinstance(value, list | tuple) else value
