@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from frugalseg.evaluation.regions import region_counts, region_names, region_sco
 from frugalseg.files import replacing, write_whole
 from frugalseg.information import clustering_health
 
+if TYPE_CHECKING:
+    from frugalseg.reports.region_album import RegionAlbum
+
 PLACES = 400  # of each image, for health
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
@@ -37,12 +40,14 @@ class Seen:
         labels: (H, W) regions.
         places: (n, k) soft answers at some places.
         pixels: (H, W, 3 or 4) the image.
+        soft: (k, h, w) soft answers at the network's resolution.
     """
 
     name: str
     labels: NDArray[np.uint8]
     places: NDArray[np.float32]
     pixels: NDArray[np.uint8]
+    soft: NDArray[np.float32]
 
 
 def region_classes(names: Sequence[str]) -> ClassList:
@@ -67,7 +72,7 @@ def see(run: DiscoverRun, path: Path, name: str) -> Seen:
     labels = labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
     rows = soft.flatten(1).T.numpy()
     chosen = np.linspace(0, len(rows) - 1, min(PLACES, len(rows))).astype(int)
-    return Seen(name, labels, rows[chosen], pixels)
+    return Seen(name, labels, rows[chosen], pixels, soft.numpy())
 
 
 class RegionWriter:
@@ -151,6 +156,7 @@ def answer_regions(
     split: str,
     progress: Progress = iter,
     writer: RegionWriter | None = None,
+    album: RegionAlbum | None = None,
 ) -> dict[str, Any]:
     """Answer for the images of a split, one after the other.
 
@@ -160,6 +166,7 @@ def answer_regions(
         split: which of them.
         progress: wraps the loop over images.
         writer: writes the answers; None where only the result is wanted.
+        album: takes pictures of them for the report.
 
     Returns:
         A result of :func:`frugalseg.evaluation.cluster_results.cluster_result`, and under "names"
@@ -177,6 +184,8 @@ def answer_regions(
         tally.add(seen, data.truth(int(i)))
         if writer:
             writer.write(seen)
+        if album:
+            album.add(seen)
     scored = bool(tally.counts.sum())
     names = region_names(tally.counts, run.classes, kinds) if scored else run.region_names
     if writer:
