@@ -62,10 +62,19 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score a run against masks, write ``results/DATA-SPLIT.json``, print a table."""
     from frugalseg.evaluation.cluster_results import write_cluster_result
+    from frugalseg.reports.region_files import answer_regions
 
     run = load_discover_run(folder)
-    result = _evaluate(run, data, split or run.config.split, masks or run.config.masks or "folder")
-    path = result_path(folder, result["what"]["data"], result["what"]["split"])
+    where = split or run.config.split
+    images = _open(_other(run, data, where, masks or run.config.masks or "folder"))
+    if labelled is None:
+        result = answer_regions(run, images, where, _bar)
+        path = result_path(folder, images.images.name, where)
+    else:
+        result = _named_by_few(run, images, where, labelled)
+        path = result_path(folder, images.images.name, f"{where}-named-by-{labelled.stem}")
+    if result["scores"] is None:
+        raise FrugalsegError(f"{images.images.root}: no pixel of {where} has a class in its mask.")
     write_cluster_result(result, path)
     _print([result])
     for name, iou in result["scores"]["iou"].items():
@@ -78,6 +87,7 @@ def compare(folders: Sequence[Path], split: str | None, out: Path) -> None:
     """Compare runs on the same images; what is not yet evaluated is evaluated."""
     from frugalseg.evaluation.cluster_results import read_cluster_result, write_cluster_result
     from frugalseg.reports.compare_clusters import write_cluster_comparison
+    from frugalseg.reports.region_files import answer_regions
 
     runs = [load_discover_run(folder) for folder in folders]
     same_data([(run.folder, run.config.data) for run in runs])
@@ -87,11 +97,40 @@ def compare(folders: Sequence[Path], split: str | None, out: Path) -> None:
         path = result_path(run.folder, Path(run.config.data).resolve().name, where)
         if not path.exists():
             say(f"Evaluating {run.folder} on {where}")
-            write_cluster_result(_evaluate(run, None, where, run.config.masks), path)
+            images = _open(_other(run, None, where, run.config.masks))
+            write_cluster_result(answer_regions(run, images, where, _bar), path)
         results.append(read_cluster_result(path, TASK))
     write_cluster_comparison(results, {}, out)
     _print(results)
     say(f"Written: {out}")
+
+
+def suggest(folder: Path, number: int, out: Path | None) -> None:
+    """Print the images whose masks would name most regions, and write them as a table."""
+    import csv
+    import io
+
+    from frugalseg.evaluation.suggest_regions import suggest_regions
+    from frugalseg.files import write_whole
+    from frugalseg.reports.region_files import finer_counts
+
+    run = load_discover_run(folder)
+    images = _open(_other(run, None, run.config.split, None))
+    names = [images.images.names[i] for i in images.indices(run.config.split)]
+    if not 1 <= number <= len(names):
+        raise FrugalsegError(
+            f"number={number} is out of range: {run.config.data} has {len(names)} images."
+        )
+    _, shares, doubt = finer_counts(run, images, run.config.split, _bar)
+    out = folder / "to_label.csv" if out is None else out
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "why"])
+    for index, why in suggest_regions(shares, doubt, number):
+        writer.writerow([names[index], why])
+        print(f"{names[index]}\t{why}")
+    write_whole(text.getvalue().encode(), out)
+    say(f"Make masks of these, then: frugalseg evaluate {folder} --masks MASKS --labels {out}")
 
 
 def _open(config: DiscoverConfig) -> Any:
@@ -104,13 +143,39 @@ def _bar(items: Any) -> Any:
     return progress(items, "images")
 
 
-def _evaluate(run: DiscoverRun, data: Path | None, split: str, masks: str | None) -> dict[str, Any]:
-    from frugalseg.reports.region_files import answer_regions
-
+def _other(run: DiscoverRun, data: Path | None, split: str, masks: str | None) -> DiscoverConfig:
+    """The configuration of a run, for other images or masks."""
     config = dataclasses.replace(run.config, split=split, masks=masks)
-    if data is not None:
-        config = dataclasses.replace(config, data=str(data))
-    return answer_regions(run, _open(config), split, _bar)
+    return config if data is None else dataclasses.replace(config, data=str(data))
+
+
+def _named_by_few(run: DiscoverRun, images: Any, split: str, table: Path) -> dict[str, Any]:
+    """A result: regions of the overclustering named by some images, scored on the others."""
+    from frugalseg.data._tables import read_table
+    from frugalseg.evaluation.cluster_results import cluster_result
+    from frugalseg.evaluation.regions import semi_supervised_scores
+    from frugalseg.reports.region_files import finer_counts, what_was_run
+
+    names = [images.images.names[i] for i in images.indices(split)]
+    wanted = [row["file"] for _, row in read_table(table, ("file",))]
+    for name in wanted:
+        if name not in names:
+            raise FrugalsegError(f"{table}: there is no image {name!r} in {split}.")
+    if not 0 < len(set(wanted)) < len(names):
+        raise FrugalsegError(
+            f"{table} names {len(set(wanted))} of {len(names)} images: some must be named, and "
+            "some be left to score on."
+        )
+    counts, _, _ = finer_counts(run, images, split, _bar)
+    try:
+        labelled = [names.index(name) for name in wanted]
+        scores = semi_supervised_scores(counts, labelled, images.classes.names)
+    except ValueError as error:
+        raise FrugalsegError(f"{table}: {error}.") from error
+    what = what_was_run(run, images, split)
+    what |= {"clusters": run.plan.over_classes, "variant": f"named by {len(labelled)} images"}
+    health, losses = run.state["health"], run.state.get("over_losses", [])
+    return cluster_result(what, health, losses, scores, TASK)
 
 
 def _print(results: Sequence[dict[str, Any]]) -> None:

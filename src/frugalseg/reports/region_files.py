@@ -52,7 +52,7 @@ class Seen:
 
 def region_classes(names: Sequence[str]) -> ClassList:
     """The regions of a run as classes, ids from 0, in colours that tell them apart."""
-    colours = distinct_colours(len(names))
+    colours = distinct_colours(len(names) + 1)[1:]  # the first is black
     pairs = zip(names, colours, strict=True)
     return ClassList(
         tuple(SegmentationClass(name, i, colour) for i, (name, colour) in enumerate(pairs))
@@ -202,6 +202,40 @@ def answer_regions(
         TASK,
     )
     return {**result, "names": list(names)}
+
+
+def finer_counts(
+    run: DiscoverRun, data: RegionImages, split: str, progress: Progress = iter
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """What the overclustering makes of each image.
+
+    Args:
+        run: a finished run.
+        data: the images, and masks where there are some.
+        split: which of them.
+        progress: wraps the loop over images.
+
+    Returns:
+        (N, K, C) pixels of each class in each region, C 0 without masks; (N, K) shares of each
+        region; (N,) mean entropy of the main head's answers, in nats.
+
+    Raises:
+        FrugalsegError: there is no such split, or an image or a mask cannot be read.
+    """
+    from frugalseg.training.discover_answers import labels_from_soft, soft_regions
+
+    finer, kinds = run.plan.over_classes, data.classes.num_classes if data.classes else 0
+    counts, shares, doubts = [], [], []
+    for i in progress(data.indices(split)):
+        pixels = read_picture(data.paths[i], 4 if run.plan.views["channels"] == "rgbi" else 3)
+        labels = labels_from_soft(run, soft_regions(run, pixels, "over"), pixels.shape[:2])
+        shares.append(np.bincount(labels.ravel(), minlength=finer) / labels.size)
+        soft = soft_regions(run, pixels)
+        doubts.append(float(-(soft * soft.clamp_min(1e-12).log()).sum(0).mean()))
+        truth = data.truth(int(i))
+        empty = np.zeros((finer, kinds), np.int64)
+        counts.append(empty if truth is None else region_counts(labels, truth, finer, kinds))
+    return np.stack(counts), np.stack(shares), np.array(doubts)
 
 
 def what_was_run(run: DiscoverRun, data: RegionImages, split: str) -> dict[str, Any]:

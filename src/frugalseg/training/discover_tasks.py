@@ -155,7 +155,7 @@ class PixelTask(DiscoverTask):
         return self.store.cut(places, corners, self.plan.crop)
 
     def _answer(self, images: Tensor, head: str) -> Tensor:
-        answers = self.net(images, head)
+        answers: Tensor = self.net(images, head)
         size = self._size(images.shape[-1])
         if answers.shape[-1] == size:
             return answers
