@@ -14,7 +14,9 @@ from frugalseg.errors import FrugalsegError
 def discover(data: Path, folder: Path | None, config: DiscoverConfig) -> None:
     """Train a run, and write what it makes of its images."""
     from frugalseg.evaluation.cluster_results import write_cluster_result
+    from frugalseg.reports.region_album import RegionAlbum
     from frugalseg.reports.region_files import RegionWriter, answer_regions
+    from frugalseg.reports.region_page import write_region_report
     from frugalseg.runs import write_state
     from frugalseg.training.discover import train_discovery
     from frugalseg.training.fit import is_main_process
@@ -30,13 +32,14 @@ def discover(data: Path, folder: Path | None, config: DiscoverConfig) -> None:
         return
     run = load_discover_run(folder)
     names = [images.images.names[i] for i in images.indices(config.split)]
-    writer = RegionWriter(run, folder, names)
-    result = answer_regions(run, images, config.split, _bar, writer)
+    writer, album = RegionWriter(run, folder, names), RegionAlbum(run.classes, len(names))
+    result = answer_regions(run, images, config.split, _bar, writer, album.add)
     if result["scores"] is not None:
         write_state(folder, {**run.state, "region_names": result["names"]})
     write_cluster_result(result, result_path(folder, images.images.name, config.split))
+    write_region_report(run, images, config.split, result, album, folder / "report.html")
     _print([result])
-    say(f"The regions: {folder / 'overlays'} to look at, {folder / 'labels'} to use.")
+    say(f"The regions: {folder / 'report.html'} to look at, {folder / 'labels'} to use.")
     say(f"The run is in {folder}. Next: frugalseg predict {folder} IMAGES")
 
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,6 @@ from frugalseg.evaluation.cluster_results import cluster_result
 from frugalseg.evaluation.regions import region_counts, region_names, region_scores
 from frugalseg.files import replacing, write_whole
 from frugalseg.information import clustering_health
-
-if TYPE_CHECKING:
-    from frugalseg.reports.region_album import RegionAlbum
 
 PLACES = 400  # of each image, for health
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
@@ -156,7 +153,7 @@ def answer_regions(
     split: str,
     progress: Progress = iter,
     writer: RegionWriter | None = None,
-    album: RegionAlbum | None = None,
+    watch: Callable[[Seen], None] | None = None,
 ) -> dict[str, Any]:
     """Answer for the images of a split, one after the other.
 
@@ -166,7 +163,7 @@ def answer_regions(
         split: which of them.
         progress: wraps the loop over images.
         writer: writes the answers; None where only the result is wanted.
-        album: takes pictures of them for the report.
+        watch: is shown each image with its answer, such as ``RegionAlbum.add``.
 
     Returns:
         A result of :func:`frugalseg.evaluation.cluster_results.cluster_result`, and under "names"
@@ -184,8 +181,8 @@ def answer_regions(
         tally.add(seen, data.truth(int(i)))
         if writer:
             writer.write(seen)
-        if album:
-            album.add(seen)
+        if watch:
+            watch(seen)
     scored = bool(tally.counts.sum())
     names = region_names(tally.counts, run.classes, kinds) if scored else run.region_names
     if writer:
