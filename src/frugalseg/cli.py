@@ -155,7 +155,7 @@ def compare(
         runs: Folders of finished runs on the same data; what is not yet evaluated is evaluated.
         split: train, val or test; by default val, and of clusterings what they were trained on.
         out: The page to write.
-        images: How many images to show, of segmentation runs.
+        images: How many images to show, of segmentation runs and discoveries.
     """
     from frugalseg.commands import compare as work
 

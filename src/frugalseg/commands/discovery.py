@@ -86,10 +86,12 @@ def evaluate(
     return result
 
 
-def compare(folders: Sequence[Path], split: str | None, out: Path) -> None:
+def compare(folders: Sequence[Path], split: str | None, out: Path, shown: int) -> None:
     """Compare runs on the same images; what is not yet evaluated is evaluated."""
     from frugalseg.evaluation.cluster_results import read_cluster_result, write_cluster_result
     from frugalseg.reports.compare_clusters import write_cluster_comparison
+    from frugalseg.reports.compare_regions import compare_regions, run_names
+    from frugalseg.reports.facts import kept_history
     from frugalseg.reports.region_files import answer_regions
 
     runs = [load_discover_run(folder) for folder in folders]
@@ -103,7 +105,13 @@ def compare(folders: Sequence[Path], split: str | None, out: Path) -> None:
             images = _open(_other(run, None, where, run.config.masks))
             write_cluster_result(answer_regions(run, images, where, _bar), path)
         results.append(read_cluster_result(path, TASK))
-    write_cluster_comparison(results, {}, out)
+    where = split or runs[0].config.split
+    regions = compare_regions(runs, _open(_other(runs[0], None, where, None)), where, shown, _bar)
+    histories = {
+        name: kept_history(run.folder, run.state)
+        for name, run in zip(run_names(runs), runs, strict=True)
+    }
+    write_cluster_comparison(results, {}, out, histories, regions)
     _print(results)
     say(f"Written: {out}")
 

@@ -104,6 +104,27 @@ def region_scores(counts: Counts, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def adjusted_rand(counts: Counts) -> float:
+    """The adjusted Rand index of two divisions of the same pixels (Hubert and Arabie 1985).
+
+    Args:
+        counts: (a, b) pixels by both.
+
+    Returns:
+        1 where both are the same but for numbers, about 0 for chance.
+    """
+    table = counts.astype(np.float64)
+
+    def pairs(sizes: NDArray[np.float64]) -> float:
+        return float((sizes * (sizes - 1)).sum() / 2)
+
+    together, total = pairs(table), pairs(table.sum(keepdims=True))
+    first, second = pairs(table.sum(1)), pairs(table.sum(0))
+    expected = first * second / total if total else 0.0
+    greatest = (first + second) / 2
+    return (together - expected) / (greatest - expected) if greatest > expected else 1.0
+
+
 def semi_supervised_scores(
     per_image: Counts, labelled: Sequence[int], names: Sequence[str]
 ) -> dict[str, Any]:

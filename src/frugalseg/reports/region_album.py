@@ -230,13 +230,13 @@ def show(
     entropy = entropy_map(seen.soft)
     painted = None
     if truth is not None:
-        painted = overlay(image, shrink(truth, SIDE, nearest=True), class_colours, 0.6)
+        painted = overlay(image, shrink(truth, SIDE, nearest=True), class_colours)
     return Shown(
         seen.name,
         counts / counts.sum(),
         float(entropy.mean()),
         image,
-        overlay(image, labels, colours, 0.6),
+        overlay(image, labels, colours),
         heat(image, entropy),
         painted,
     )

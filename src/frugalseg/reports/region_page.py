@@ -18,7 +18,7 @@ from frugalseg.reports.against import against_table
 from frugalseg.reports.cluster_words import health_in_words
 from frugalseg.reports.facts import kept_history, run_facts
 from frugalseg.reports.learning_curves import count_chart, learning_charts
-from frugalseg.reports.pictures import Picture, to_data_uri
+from frugalseg.reports.pictures import Picture, picture, to_data_uri
 from frugalseg.reports.region_album import (
     PRESENT,
     Floats,
@@ -196,13 +196,6 @@ def _unsure(shown: Shown, report: RegionReport) -> dict[str, Any]:
     return {**found, "pictures": [*found["pictures"][:2], picture("doubt", shown.unsure)]}
 
 
-def picture(caption: str, array: Picture) -> dict[str, Any]:
-    """A picture for a template."""
-    height, width = array.shape[:2]
-    uri = to_data_uri(array, "jpeg")
-    return {"caption": caption, "uri": uri, "width": width, "height": height}
-
-
 def _patch(patch: Patch) -> dict[str, Any]:
     return {"name": patch.name, "sure": patch.sure, "uri": to_data_uri(patch.picture, "jpeg")}
 
@@ -231,6 +224,6 @@ def _facts(run: DiscoverRun, result: Mapping[str, Any]) -> dict[str, str]:
         "network": trunk + (", frozen" if plan.frozen else ""),
         "heads": f"{run.classes} and {plan.over_classes} regions, {plan.sub_heads} sub-heads",
         "training": f"{plan.steps} steps of {plan.batch} {pieces} of {plan.crop} pixels, "
-        f"neighbours up to {plan.displacement} places away",
+        f"displacement {plan.displacement}",
     }
     return run_facts(result, own, run.state)
