@@ -111,7 +111,8 @@ def crossed(
         Pixels, of the given shape.
     """
     both = first.astype(np.int64) * shape[1] + second
-    return np.bincount(both.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
+    counts: NDArray[np.int64] = np.bincount(both.ravel(), minlength=shape[0] * shape[1])
+    return counts.reshape(shape)
 
 
 def matched_colours(classes: int, counts: Sequence[NDArray[np.int64]]) -> list[Picture]:

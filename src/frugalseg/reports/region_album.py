@@ -259,8 +259,8 @@ def heat(image: Picture, values: Floats) -> Picture:
     warm = mpl.colormaps["inferno"](0.25 + 0.7 * large)[..., :3] * 255
     grey = image.mean(-1, keepdims=True) * 0.45
     share = np.sqrt(large)[..., None]
-    mixed: Picture = (grey * (1 - share) + warm * share).round().astype(np.uint8)
-    return mixed
+    mixed = (grey * (1 - share) + warm * share).round()
+    return np.asarray(mixed, dtype=np.uint8)
 
 
 def class_paint(mapping: Sequence[int], colours: Picture, kinds: int) -> Picture:
@@ -275,4 +275,5 @@ def class_paint(mapping: Sequence[int], colours: Picture, kinds: int) -> Picture
     for region, kind in enumerate(mapping):
         if kind >= 0:
             region_of[kind] = region
-    return colour_labels(region_of[None], colours)[0]
+    painted: Picture = colour_labels(region_of[None], colours)[0]
+    return painted
