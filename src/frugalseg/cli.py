@@ -68,8 +68,9 @@ def discover(
 ) -> None:
     """Divide the images of a folder into kinds of region without labels.
 
-    Writes RUN/labels (PNG files of original size), RUN/overlays and RUN/regions.csv, the share of
-    each region in each image. An interrupted training goes on when the same command is given again.
+    Writes RUN/report.html to look at, RUN/labels (PNG files of original size), RUN/overlays and
+    RUN/regions.csv, the share of each region in each image. An interrupted training goes on when
+    the same command is given again.
 
     Args:
         data: Folder of images, or of images and masks (of which only the images are used).

@@ -3,6 +3,11 @@
 import colorsys
 
 Colour = tuple[int, int, int]
+# Okabe and Ito's without black, told apart by the colour-blind as well; neighbours unlike.
+_FIRST: tuple[Colour, ...] = (
+    *((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167)),
+    *((240, 228, 66), (86, 180, 233), (213, 94, 0)),
+)
 
 
 def distinct_colours(count: int) -> list[Colour]:
@@ -19,3 +24,11 @@ def distinct_colours(count: int) -> list[Colour]:
             colours.append((red, green, blue))
         step += 1
     return colours[:count]
+
+
+def region_colours(count: int) -> list[Colour]:
+    """Colours to lay over photographs, easily told apart, none black, all different."""
+    if count <= len(_FIRST):
+        return list(_FIRST[:count])
+    more = [c for c in distinct_colours(count + 1)[1:] if c not in _FIRST]
+    return [*_FIRST, *more][:count]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalseg.data.colours import distinct_colours
+from frugalseg.data.colours import region_colours
 from frugalseg.data.region_images import RegionImages
 from frugalseg.discover_runs import DiscoverRun
 from frugalseg.evaluation.regions import adjusted_rand
@@ -127,7 +127,7 @@ def matched_colours(classes: int, counts: Sequence[NDArray[np.int64]]) -> list[P
         in both; those left over have colours that no region of the first run has.
     """
     most = max([classes, *(table.shape[1] for table in counts)])
-    colours = np.array(distinct_colours(1 + classes + most)[1:], np.uint8)
+    colours = np.array(region_colours(classes + most), np.uint8)
     found = [colours[:classes]]
     for table in counts:
         match = one_to_one(table.T).copy()

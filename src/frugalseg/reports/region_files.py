@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.data.classes import ClassList, SegmentationClass, write_classes
-from frugalseg.data.colours import distinct_colours
+from frugalseg.data.colours import region_colours
 from frugalseg.data.masks import write_labels
 from frugalseg.data.pictures import read_picture
 from frugalseg.data.region_images import RegionImages
@@ -49,7 +49,7 @@ class Seen:
 
 def region_classes(names: Sequence[str]) -> ClassList:
     """The regions of a run as classes, ids from 0, in colours that tell them apart."""
-    colours = distinct_colours(len(names) + 1)[1:]  # the first is black
+    colours = region_colours(len(names))
     pairs = zip(names, colours, strict=True)
     return ClassList(
         tuple(SegmentationClass(name, i, colour) for i, (name, colour) in enumerate(pairs))

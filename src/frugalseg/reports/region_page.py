@@ -149,7 +149,7 @@ def region_page(report: RegionReport) -> str:
         }
         for k in np.argsort(-whole, kind="stable")
     ]
-    counts, scores = report.counts, report.scores
+    counts = report.counts
     return render(
         "regions.html",
         title=report.title,
@@ -163,9 +163,7 @@ def region_page(report: RegionReport) -> str:
         agreed=dict(counts["curve"])[counts["chosen"]] if counts else None,
         count_svg=count_chart(counts, "kinds of region") if counts else None,
         classes=_class_rows(report),
-        against=against_table(scores["confusion"], report.names, report.class_names, True)
-        if scores
-        else None,
+        against=_against(report),
     )
 
 
@@ -214,6 +212,17 @@ def _class_rows(report: RegionReport) -> list[dict[str, Any]]:
         share, iou = scores["pixels"][name] / total, scores["iou"][name]
         rows.append({"name": name, "colour": colour, "share": share, "iou": iou})
     return rows
+
+
+def _against(report: RegionReport) -> dict[str, Any] | None:
+    """Shares of classes in each region that occurs under the masks, the largest region first."""
+    if report.scores is None:
+        return None
+    table = np.asarray(report.scores["confusion"])
+    sizes = table.sum(1)
+    order = [k for k in np.argsort(-sizes, kind="stable") if sizes[k]]
+    names = [report.names[k] for k in order]
+    return against_table(table[order].tolist(), names, report.class_names, shares=True)
 
 
 def _facts(run: DiscoverRun, result: Mapping[str, Any]) -> dict[str, str]:
