@@ -27,6 +27,8 @@ app.meta.suppress_keyboard_interrupt = False
 DEFAULTS = SegmentConfig()
 CLUSTER_DEFAULTS = ClusterConfig()
 DISCOVER_DEFAULTS = DiscoverConfig()
+prepare = App(name="prepare", help="Make a folder of images and masks from a published data set.")
+app.command(prepare)
 
 
 @app.command
@@ -209,11 +211,66 @@ def check(
         folder: Folder of images and masks.
         classes: A classes.csv; by default the folder's.
         ignore: Name or id of a class to ignore; may be given several times.
-        mapping: A mapping.csv that merges fine classes into coarse ones.
+        mapping: A mapping.csv that merges classes into coarser ones, or a name such as camvid-3.
     """
     from frugalseg.commands import check as work
 
     work(folder, classes, ignore, mapping)
+
+
+@prepare.command(name="cocostuff")
+def prepare_cocostuff(
+    raw: Path,
+    /,
+    *,
+    out: Path,
+    classes: int = 15,
+    list_: Annotated[
+        tuple[Path, ...], Parameter(name="list", negative="", show_default=False)
+    ] = (),
+) -> None:
+    """COCO-Stuff 164k: a third of the size, coarse classes, images that mostly show them.
+
+    Interrupted, it goes on when the same command is given again.
+
+    Args:
+        raw: Folder with train2017/, val2017/ (images) and stuffthingmaps_trainval2017/.
+        out: Folder to make.
+        classes: 15 (stuff), 3 (sky, plant, ground) or 27 (things too).
+        list_: File with a name of an image a line, to be taken in place of the rule's choice; may
+            be given several times.
+    """
+    from frugalseg.commands import prepare_cocostuff as work
+
+    work(raw, out, classes, list_)
+
+
+@prepare.command(name="potsdam")
+def prepare_potsdam(
+    raw: Path,
+    /,
+    *,
+    out: Path,
+    classes: int = 6,
+    crop: int = 200,
+    seed: int = 0,
+    ignore_unknown: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """ISPRS Potsdam: the 38 tiles halved and cut, infrared beside them.
+
+    Interrupted, it goes on when the same command is given again.
+
+    Args:
+        raw: Folder that holds the tiles top_potsdam_*_RGBIR.tif and top_potsdam_*_label.tif.
+        out: Folder to make.
+        classes: 6, or 3 (road and car, building and clutter, vegetation and tree).
+        crop: Height and width of the crops.
+        seed: Draws the test crops.
+        ignore_unknown: Ignore label pixels whose colour is none of the six.
+    """
+    from frugalseg.commands import prepare_potsdam as work
+
+    work(raw, out, classes, crop, seed, ignore_unknown)
 
 
 @app.command

@@ -61,6 +61,7 @@ class DiscoverConfig:
         view_options: How views are made, such as --view-options.rotation 10.
         copies: With frozen features: transformed views of each image.
         displacement: Neighbours up to so many places away count as views of each other.
+        per_displacement: A joint distribution for each displacement, as published, or one for all.
         loss_at: Where answers are compared: features, or pixels (as published).
         batch: Images a step.
         steps: Training steps.
@@ -102,6 +103,7 @@ class DiscoverConfig:
     view_options: Options = field(default_factory=dict)
     copies: int = 3
     displacement: int | None = None
+    per_displacement: bool = True
     loss_at: Literal["features", "pixels"] = "features"
     batch: int | None = None
     steps: int | None = None

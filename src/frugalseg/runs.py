@@ -67,7 +67,7 @@ class SegmentConfig:
         classes: A classes.csv (name,id,colour,target); by default the one in the folder.
         ignore: Name or id of a class to ignore; may be given several times.
         targets: Name of a class one mainly looks for; may be given several times.
-        mapping: A mapping.csv that merges fine classes into coarse ones.
+        mapping: A mapping.csv that merges classes into coarser ones, or a name such as camvid-3.
         val_share: Share of the training images held out where the folder has no val.
         hold_out: Share of the training images held out for every choice; val then decides nothing.
         boundaries: Folder of a finished discover run: the boundaries of its regions teach the

@@ -57,7 +57,6 @@ def test_masks_add_scores_and_what_each_region_is() -> None:
         "accuracy_of_one_region": 0.6,
         "miou": 0.5,
         "iou": {"wall": 0.625, "<sky>": None},
-        "pixels": {"wall": 100, "<sky>": 0},
         "mapping": [0, 1, -1],
         "confusion": [[60, 0], [20, 0], [20, 0]],
     }

@@ -10,6 +10,7 @@ from typing import Any
 from frugalseg.commands import clustering, discovery, segmentation
 from frugalseg.commands.clustering import cluster
 from frugalseg.commands.discovery import discover
+from frugalseg.commands.preparing import prepare_cocostuff, prepare_potsdam
 from frugalseg.commands.segmentation import check, sampling, segment, study
 from frugalseg.errors import FrugalsegError
 from frugalseg.task_runs import run_task
@@ -21,6 +22,8 @@ __all__ = [
     "discover",
     "evaluate",
     "predict",
+    "prepare_cocostuff",
+    "prepare_potsdam",
     "sampling",
     "segment",
     "study",

@@ -164,7 +164,7 @@ def _named_by_few(run: DiscoverRun, images: Any, split: str, table: Path) -> dic
     """A result: regions of the overclustering named by some images, scored on the others."""
     from frugalseg.data._tables import read_table
     from frugalseg.evaluation.cluster_results import cluster_result
-    from frugalseg.evaluation.regions import semi_supervised_scores
+    from frugalseg.evaluation.named_regions import semi_supervised_scores
     from frugalseg.reports.region_files import finer_counts, what_was_run
 
     names = [images.images.names[i] for i in images.indices(split)]

@@ -27,8 +27,17 @@ def distinct_colours(count: int) -> list[Colour]:
 
 
 def region_colours(count: int) -> list[Colour]:
-    """Colours to lay over photographs, easily told apart, none black, all different."""
-    if count <= len(_FIRST):
-        return list(_FIRST[:count])
-    more = [c for c in distinct_colours(count + 1)[1:] if c not in _FIRST]
-    return [*_FIRST, *more][:count]
+    """Up to 300 colours to lay over photographs, easily told apart, none black, all different."""
+    colours = list(_FIRST[:count])
+    # then by turns the one that is least like all before
+    left = {c: min(_distance(c, first) for first in _FIRST) for c in distinct_colours(301)[1:]}
+    while len(colours) < count:
+        furthest = max(left, key=lambda c: left[c])
+        colours.append(furthest)
+        del left[furthest]
+        left = {c: min(near, _distance(c, furthest)) for c, near in left.items()}
+    return colours
+
+
+def _distance(one: Colour, other: Colour) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))

@@ -122,6 +122,35 @@ def read_bands(path: Path | str, bands: int) -> NDArray[np.uint8]:
     return pixels
 
 
+def read_with_infrared(path: Path | str) -> NDArray[np.uint8]:
+    """Read an image with its infrared band, which lies beside it as a grey image.
+
+    `images/a/b.png` (or `unlabelled/a/b.png`) has its band in `infrared/a/b.png`.
+
+    Args:
+        path: the image, in a folder called images or unlabelled, or below one.
+
+    Returns:
+        (H, W, 4): red, green, blue, infrared.
+
+    Raises:
+        FrugalsegError: there is no such band, it is of another size, or a file is broken.
+    """
+    path = Path(path)
+    image = read_image(path)
+    above = next((p for p in path.parents if p.name in ("images", "unlabelled")), None)
+    if above is None:
+        raise FrugalsegError(f"{path} is not below a folder images, beside which infrared/ lies.")
+    band_path = above.parent / "infrared" / path.relative_to(above).with_suffix(".png")
+    band = read_image(band_path)
+    if band.shape != image.shape:
+        raise FrugalsegError(
+            f"{band_path} has {band.shape[0]}x{band.shape[1]} pixels, its image "
+            f"{image.shape[0]}x{image.shape[1]}."
+        )
+    return np.concatenate([image, band[..., :1]], 2)
+
+
 def _upright(image: Image.Image, reduce: int) -> NDArray[np.uint8]:
     """Decode, turn upright and convert an opened image, `reduce` times smaller."""
     width, height = image.size

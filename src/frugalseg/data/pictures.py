@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from frugalseg.data.images import read_bands, read_image
+from frugalseg.data.images import read_bands, read_image, read_with_infrared
 from frugalseg.errors import FrugalsegError
 
 Pixels = NDArray[np.uint8]
@@ -32,7 +32,8 @@ def read_picture(path: Path | str, bands: int = 3) -> Pixels:
 
     Args:
         path: the file.
-        bands: 3 for colour; 4 for colour and infrared, a file of four bands.
+        bands: 3 for colour; 4 for colour and infrared: a file of four bands, or an image whose
+            infrared band lies beside it (`infrared/NAME.png` beside `images/NAME.png`).
 
     Returns:
         (H, W, bands).
@@ -40,7 +41,10 @@ def read_picture(path: Path | str, bands: int = 3) -> Pixels:
     Raises:
         FrugalsegError: it cannot be read, or has no four bands.
     """
-    return read_image(path) if bands == 3 else read_bands(path, bands)
+    if bands == 3:
+        return read_image(path)
+    beside = any((above.parent / "infrared").is_dir() for above in Path(path).parents[:-1])
+    return read_with_infrared(path) if beside else read_bands(path, bands)
 
 
 def check_picture(image: NDArray[np.generic], bands: int = 3) -> Pixels:

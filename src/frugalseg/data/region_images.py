@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.data.classes import ClassList
-from frugalseg.data.folder import folder_classes, raise_first, refuse_binary_masks
+from frugalseg.data.folder import folder_classes, raise_problems, refuse_binary_masks
 from frugalseg.data.image_folder import open_files, open_image_folder
 from frugalseg.data.image_sets import ImageSet, Progress
+from frugalseg.data.images import IMAGE_SUFFIXES
 from frugalseg.data.layout import (
     NO_MASK,
     Found,
@@ -52,13 +53,15 @@ class RegionImages:
         """Numbers of the images of a split.
 
         Raises:
-            FrugalsegError: there is no such split.
+            FrugalsegError: there is no such split, or nothing in it.
         """
         splits = self.images.splits
         if split not in splits:
             raise FrugalsegError(
                 f"{self.images.root} has no split {split!r}: there are {', '.join(splits)}."
             )
+        if not len(splits[split]):
+            raise FrugalsegError(f"{self.images.root} has no image in its split {split!r}.")
         return splits[split]
 
     def truth(self, i: int) -> NDArray[np.uint8] | None:
@@ -117,7 +120,7 @@ def open_region_images(
             f"{place}: no mask there has the name of an image of {root} "
             "(a mask is NAME.png where the image is NAME.jpg)."
         )
-    raise_first(place, size_problems(masked))
+    raise_problems(place, size_problems(masked))
     classes = folder_classes(place, masked, class_list, ignore, None, mapping)
     refuse_binary_masks(place, masked, classes)
     paths = tuple(sample.image for sample in samples)
@@ -132,6 +135,8 @@ def _images(root: Path, found: Found | None, progress: Progress) -> tuple[ImageS
     split_of = {s.image: split for split, some in found.splits.items() for s in some}
     samples = [s for some in found.splits.values() for s in some]
     lone = [Path(problem.file) for problem in found.problems if problem.kind == NO_MASK]
+    if (root / "unlabelled").is_dir():
+        lone += files_below(root / "unlabelled", IMAGE_SUFFIXES)
     samples += [Sample(path.with_suffix("").name, path, None) for path in lone]
     samples.sort(key=lambda sample: sample.image)
     named = {sample.image.relative_to(root).as_posix(): sample for sample in samples}

@@ -20,11 +20,13 @@ from frugalseg.data.region_images import RegionImages
 from frugalseg.discover_runs import TASK, DiscoverRun
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.cluster_results import cluster_result
-from frugalseg.evaluation.regions import region_counts, region_names, region_scores
+from frugalseg.evaluation.named_regions import region_names
+from frugalseg.evaluation.regions import count_regions, region_scores
 from frugalseg.files import replacing, write_whole
 from frugalseg.information import clustering_health
 
-PLACES = 400  # of each image, for health
+PLACES = 200_000  # for health, among all images...
+OF_EACH = 400  # ...and of each at most
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
@@ -56,8 +58,8 @@ def region_classes(names: Sequence[str]) -> ClassList:
     )
 
 
-def see(run: DiscoverRun, path: Path, name: str) -> Seen:
-    """Answer for one image.
+def see(run: DiscoverRun, path: Path, name: str, places: int = OF_EACH) -> Seen:
+    """Answer for one image, with its soft answers at so many places.
 
     Raises:
         FrugalsegError: it cannot be read.
@@ -68,7 +70,7 @@ def see(run: DiscoverRun, path: Path, name: str) -> Seen:
     soft = soft_regions(run, pixels)
     labels = labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
     rows = soft.flatten(1).T.numpy()
-    chosen = np.linspace(0, len(rows) - 1, min(PLACES, len(rows))).astype(int)
+    chosen = np.linspace(0, len(rows) - 1, min(places, len(rows))).astype(int)
     return Seen(name, labels, rows[chosen], pixels, soft.numpy())
 
 
@@ -137,7 +139,7 @@ class RegionTally:
         """Count one image."""
         self.places.append(seen.places)
         if truth is not None:
-            self.counts += region_counts(seen.labels, truth, *self.counts.shape)
+            self.counts += count_regions(seen.labels, truth, *self.counts.shape)
 
     @property
     def health(self) -> dict[str, float]:
@@ -176,8 +178,9 @@ def answer_regions(
     indices = data.indices(split)
     kinds = data.classes.names if data.classes else ()
     tally = RegionTally(run, len(kinds))
+    places = max(16, min(OF_EACH, PLACES // len(indices)))
     for i in progress(indices):
-        seen = see(run, data.paths[i], data.images.names[i])
+        seen = see(run, data.paths[i], data.images.names[i], places)
         tally.add(seen, data.truth(int(i)))
         if writer:
             writer.write(seen)
@@ -231,7 +234,7 @@ def finer_counts(
         doubts.append(float(-(soft * soft.clamp_min(1e-12).log()).sum(0).mean()))
         truth = data.truth(int(i))
         empty = np.zeros((finer, kinds), np.int64)
-        counts.append(empty if truth is None else region_counts(labels, truth, finer, kinds))
+        counts.append(empty if truth is None else count_regions(labels, truth, finer, kinds))
     return np.stack(counts), np.stack(shares), np.array(doubts)
 
 

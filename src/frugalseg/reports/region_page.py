@@ -204,12 +204,12 @@ def _class_rows(report: RegionReport) -> list[dict[str, Any]]:
     if scores is None:
         return []
     region_of = {kind: region for region, kind in enumerate(scores["mapping"]) if kind >= 0}
-    total = max(sum(scores["pixels"].values()), 1)
+    pixels = np.asarray(scores["confusion"]).sum(0)
     rows = []
     for kind, name in enumerate(report.class_names):
         region = region_of.get(kind)
         colour = None if region is None else css_colour(report.colours[region])
-        share, iou = scores["pixels"][name] / total, scores["iou"][name]
+        share, iou = float(pixels[kind] / pixels.sum()), scores["iou"][name]
         rows.append({"name": name, "colour": colour, "share": share, "iou": iou})
     return rows
 

@@ -49,7 +49,7 @@ def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPl
     crop = _either(config.crop, (side or PHOTO_SIDE) if frozen else 128)
     if not side:
         crop = min(crop, int(sizes.max()))
-    defaults = _Defaults(16, 600, 5e-3, 64) if frozen else _Defaults(16, 2000, 1e-3, 0)
+    defaults = _Defaults(8, 600, 5e-3, 64) if frozen else _Defaults(16, 2000, 1e-3, 0)
     plan = DiscoverPlan(
         trunk=trunk,
         width=config.width,
@@ -61,7 +61,7 @@ def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPl
         hidden=_either(config.hidden, defaults.hidden),
         components=config.components if frozen else 0,
         over_classes=_over_classes(config),
-        sub_heads=_either(config.sub_heads, 5 if frozen else 1),
+        sub_heads=_either(config.sub_heads, 4 if frozen else 1),
         side=side,
         crop=crop,
         pictures=_either(config.pictures, 600 if frozen else 10**9),
@@ -169,7 +169,7 @@ def _check_plan(config: DiscoverConfig, plan: DiscoverPlan, sizes: Any) -> None:
         plan.trunk, plan.in_channels, plan.width, False, plan.strides, plan.published_borders
     )
     least = plan.side or int(sizes.min())
-    if min(least, plan.crop) < 2 * trunk.stride:
+    if min(least, plan.crop) <= 2 * trunk.stride:
         raise FrugalsegError(
             f"{config.data}: images of {least} pixels are too small for {plan.trunk}, whose "
             f"features lie {trunk.stride} pixels apart: give a larger --side."

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan
+from frugalseg.information import iic_segmentation_loss
 from frugalseg.networks.dense_heads import DiscoverNet
-from frugalseg.training._segmentation_loss import iic_segmentation_loss
 from frugalseg.training.agreement import (
     AgreementTask,
     Draw,
@@ -75,8 +75,9 @@ class DiscoverTask(AgreementTask):
         weight = self.config.over_entropy_weight
         if head == "main":
             weight = self.plan.entropy_weight
+        reach, each = self.plan.displacement, self.config.per_displacement
         return iic_segmentation_loss(
-            *answers, max_displacement=self.plan.displacement, entropy_weight=weight
+            *answers, max_displacement=reach, entropy_weight=weight, per_displacement=each
         )
 
     def training_step(self, batch: Any, index: int) -> Any:
@@ -152,7 +153,7 @@ class PixelTask(DiscoverTask):
 
     def _cut(self, places: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         corners = self.store.corners(places, self.plan.crop, rng)
-        return self.store.cut(places, corners, self.plan.crop)
+        return self.store.to(self.device).cut(places, corners, self.plan.crop)
 
     def _answer(self, images: Tensor, head: str) -> Tensor:
         answers: Tensor = self.net(images, head)
@@ -195,10 +196,17 @@ class MapTask(DiscoverTask):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See :class:`DiscoverTask`; a changed view of each picture is drawn."""
         which = torch.randint(len(self.changed), (len(places),), generator=rng)
+        self._follow()
         both = torch.cat([self.plain[places], self.changed[which, places]])
-        answers = self.net.assign(both.to(self.device).float(), head)
-        valid = self.valid[which, places].to(self.device)
+        answers = self.net.assign(both.float(), head)
+        valid = self.valid[which, places]
         return answers[:, : len(places)], answers[:, len(places) :], valid
+
+    def _follow(self) -> None:
+        """Bring the maps to the network's device, once."""
+        if self.plain.device != self.device:
+            for name in ("plain", "changed", "valid"):
+                setattr(self, name, getattr(self, name).to(self.device))
 
     def labels_of(self, places: Tensor) -> Tensor | None:
         """See :class:`DiscoverTask`."""

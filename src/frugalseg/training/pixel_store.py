@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 
-class PixelStore(nn.Module):
+class PixelStore:
     """Images of mixed sizes; a batch of pieces is one read, with nothing copied from the host.
 
-    A module, so that it follows a training to its device; it holds no state to save.
+    No module: several processes that train together would send its pixels to each other.
 
     Args:
         images: (H, W, C) uint8 each.
@@ -21,31 +21,30 @@ class PixelStore(nn.Module):
         sizes: (N, 2) heights and widths, on the CPU.
     """
 
-    pixels: Tensor
-    labels: Tensor | None
-    starts: Tensor
-    limits: Tensor
-
     def __init__(
         self,
         images: Sequence[NDArray[np.uint8]],
         labels: Sequence[NDArray[np.uint8]] | None = None,
     ) -> None:
-        super().__init__()
         self.sizes = torch.tensor([image.shape[:2] for image in images])
         counts = self.sizes.prod(1)
         channels = images[0].shape[2]
         flat = np.concatenate([image.reshape(-1, channels) for image in images])
         known = None if labels is None else np.concatenate([some.ravel() for some in labels])
-        self.register_buffer("pixels", torch.from_numpy(flat), persistent=False)
-        self.register_buffer(
-            "labels", None if known is None else torch.from_numpy(known), persistent=False
-        )
-        self.register_buffer("starts", counts.cumsum(0) - counts, persistent=False)
-        self.register_buffer("limits", self.sizes.clone(), persistent=False)
+        self.pixels = torch.from_numpy(flat)
+        self.labels = None if known is None else torch.from_numpy(known)
+        self.starts, self.limits = counts.cumsum(0) - counts, self.sizes.clone()
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def to(self, device: torch.device | str) -> "PixelStore":
+        """Move to a device, where it is not there yet."""
+        if self.pixels.device != torch.device(device):
+            self.pixels, self.starts = self.pixels.to(device), self.starts.to(device)
+            self.limits = self.limits.to(device)
+            self.labels = None if self.labels is None else self.labels.to(device)
+        return self
 
     def corners(self, places: Tensor, size: int, rng: torch.Generator) -> Tensor:
         """(n, 2) upper left corners of random pieces, inside each image where it is large enough.
