@@ -27,10 +27,11 @@ def distinct_colours(count: int) -> list[Colour]:
 
 
 def region_colours(count: int) -> list[Colour]:
-    """Up to 300 colours to lay over photographs, easily told apart, none black, all different."""
+    """Colours to lay over photographs, easily told apart, none black, all different."""
     colours = list(_FIRST[:count])
     # then by turns the one that is least like all before
-    left = {c: min(_distance(c, first) for first in _FIRST) for c in distinct_colours(301)[1:]}
+    pool = distinct_colours(max(300, 2 * count) + 1)[1:]
+    left = {c: min(_distance(c, first) for first in _FIRST) for c in pool}
     while len(colours) < count:
         furthest = max(left, key=lambda c: left[c])
         colours.append(furthest)
