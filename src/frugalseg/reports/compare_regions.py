@@ -111,8 +111,9 @@ def crossed(
         Pixels, of the given shape.
     """
     both = first.astype(np.int64) * shape[1] + second
-    counts: NDArray[np.int64] = np.bincount(both.ravel(), minlength=shape[0] * shape[1])
-    return counts.reshape(shape)
+    counts = np.bincount(both.ravel(), minlength=shape[0] * shape[1])
+    table: NDArray[np.int64] = counts.reshape(shape)
+    return table
 
 
 def matched_colours(classes: int, counts: Sequence[NDArray[np.int64]]) -> list[Picture]:
