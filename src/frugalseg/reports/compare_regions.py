@@ -62,7 +62,7 @@ def compare_regions(
         FrugalsegError: there is no such split, or an image cannot be read.
     """
     chosen = _spread(data.indices(split), max(COMPARED, shown))
-    pictured = set(_spread(chosen, shown).tolist())
+    pictured = set(_spread(chosen, max(shown, 0)).tolist())
     pairs = list(itertools.combinations(range(len(runs)), 2))
     counts = {(a, b): np.zeros((runs[a].classes, runs[b].classes), np.int64) for a, b in pairs}
     kept: list[tuple[str, Picture, list[NDArray[np.uint8]]]] = []
@@ -112,8 +112,7 @@ def crossed(
     """
     both = first.astype(np.int64) * shape[1] + second
     counts = np.bincount(both.ravel(), minlength=shape[0] * shape[1])
-    table: NDArray[np.int64] = counts.reshape(shape)
-    return table
+    return counts.reshape(shape)
 
 
 def matched_colours(classes: int, counts: Sequence[NDArray[np.int64]]) -> list[Picture]:
@@ -141,7 +140,8 @@ def matched_colours(classes: int, counts: Sequence[NDArray[np.int64]]) -> list[P
 def _spread(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """At most so many, evenly spread."""
     places = np.linspace(0, len(numbers) - 1, min(count, len(numbers)))
-    return numbers[places.round().astype(int)]
+    chosen: NDArray[np.int64] = numbers[places.round().astype(int)]
+    return chosen
 
 
 def _pictures(
