@@ -70,8 +70,9 @@ def discover(
 ) -> None:
     """Divide the images of a folder into kinds of region without labels.
 
-    Writes RUN/labels (PNG files of original size), RUN/overlays and RUN/regions.csv, the share of
-    each region in each image. An interrupted training goes on when the same command is given again.
+    Writes RUN/report.html to look at, RUN/labels (PNG files of original size), RUN/overlays and
+    RUN/regions.csv, the share of each region in each image. An interrupted training goes on when
+    the same command is given again.
 
     Args:
         data: Folder of images, or of images and masks (of which only the images are used).
@@ -157,7 +158,7 @@ def compare(
         runs: Folders of finished runs on the same data; what is not yet evaluated is evaluated.
         split: train, val or test; by default val, and of clusterings what they were trained on.
         out: The page to write.
-        images: How many images to show, of segmentation runs.
+        images: How many images to show, of segmentation runs and discoveries.
     """
     from frugalseg.commands import compare as work
 

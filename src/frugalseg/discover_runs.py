@@ -1,7 +1,7 @@
 """A discovery: a run that divides images into regions without labels.
 
 Its files are those of :mod:`frugalseg.task_runs`, and for the images it has learned from
-``labels/*.png``, ``overlays/*.jpg`` and ``regions.csv``.
+``report.html``, ``labels/*.png``, ``overlays/*.jpg`` and ``regions.csv``.
 """
 
 import typing

@@ -11,7 +11,7 @@ from frugalseg.data.classes import (
     read_classes,
     write_classes,
 )
-from frugalseg.data.colours import distinct_colours
+from frugalseg.data.colours import distinct_colours, region_colours
 from frugalseg.data.targets import area_and_edge, small_or_thin
 from frugalseg.errors import FrugalsegError
 
@@ -176,7 +176,9 @@ def test_too_many_classes_are_refused() -> None:
 
 
 def test_colours_are_all_different() -> None:
-    assert len(set(distinct_colours(300))) == 300
+    for colours in (distinct_colours(300), region_colours(300)):
+        assert len(set(colours)) == 300
+    assert region_colours(3) == region_colours(254)[:3]
 
 
 def test_classes_are_made_from_the_ids_in_masks() -> None:

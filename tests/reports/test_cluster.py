@@ -93,7 +93,7 @@ def test_confused_clusters_share_their_answers() -> None:
         ({"largest": 0.2}, [], "holds 20% of the images, 2.0 times an equal share"),
         ({"doubt": 0.97}, [], "hardly depend on the image"),
         ({"doubt": 0.3}, [], "lie between clusters"),
-        ({"agreement": 0.4}, [], "the same cluster in 40%"),
+        ({"agreement": 0.4}, [], "the same answer in 40%"),
         ({}, [-2.2, -1.5], "losses from -2.20 to -1.50"),
     ],
 )

@@ -1,8 +1,5 @@
-import json
 import re
-import shutil
 import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -11,9 +8,8 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.results import group_seeds
 from frugalseg.reports import compare
 from frugalseg.reports.compare import name_runs, write_comparison
+from pages import Page, open_page, page_width
 from reference.results import made_up_result
-
-CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 def made_up_results():
@@ -41,37 +37,6 @@ def made_up_example(name="leaf <1> & more"):
     }
     labels = ("uniform 64x64", "density 64x64")
     return {"name": name, "runs": [{**run, "label": label} for label in labels]}
-
-
-class Page(HTMLParser):
-    """Tables as lists of rows of texts, by id; sources of images; all texts."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tables, self.sources, self.texts = {}, [], []
-        self._rows = self._cell = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        if tag == "table":
-            self._rows = self.tables.setdefault(attrs.get("id"), [])
-        elif tag == "tr":
-            self._rows.append([])
-        elif tag in ("th", "td"):
-            self._cell = []
-        elif tag == "img":
-            self.sources.append(attrs["src"])
-
-    def handle_data(self, data):
-        self.texts.append(data.strip())
-        if self._cell is not None and data.strip():
-            self._cell.append(data.strip())
-
-    def handle_endtag(self, tag):
-        if tag in ("th", "td"):
-            self._rows[-1].append(" ".join(self._cell))
-            self._cell = None
 
 
 @pytest.fixture(scope="module")
@@ -169,43 +134,8 @@ def test_nothing_to_compare_is_refused(tmp_path):
         write_comparison([], [], tmp_path / "page.html")
 
 
-@pytest.fixture
-def browser(tmp_path):
-    if not (CHROMIUM and CHROMEDRIVER):
-        pytest.skip("chromium and chromedriver are not installed")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-sync"
-    for flag in (*flags.split(), "disable-background-networking", "disable-component-update"):
-        options.add_argument(f"--{flag}")
-    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
-    driver.get("about:blank")  # leaves the browser's own first page, whose requests are logged too
-    for log in ("browser", "performance"):
-        driver.get_log(log)
-    yield driver
-    driver.quit()
-
-
 def test_the_page_in_a_browser(browser, written):
-    address = written.as_uri()
-    browser.get(address)
-    assert browser.get_log("browser") == []
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    ]
-    assert address in asked
-    assert [url for url in asked if url != address and not url.startswith("data:")] == []
-    widths = browser.execute_script(
-        "return Array.from(document.images, image => image.complete ? image.naturalWidth : 0)"
-    )
+    widths = open_page(browser, written)
     assert len(widths) == 8
     assert all(width > 0 for width in widths)
     rows = browser.execute_script("return document.querySelectorAll('#cost tbody tr').length")
@@ -219,7 +149,4 @@ def test_the_page_in_a_browser(browser, written):
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_page_scrolls_sideways_on_no_screen(browser, written, width):
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get(written.as_uri())
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert page_width(browser, written, width) <= width

@@ -24,6 +24,7 @@ def test_the_page_names_runs_and_what_is_wrong(tmp_path: Path) -> None:
     results = [
         {
             "what": {"run": run, "data": "digits", "split": "all", "clusters": 10, "seed": seed},
+            "task": "cluster",
             "environment": {"cpu": "some"},
             "health": state,
             "losses": [-2.0],

@@ -83,6 +83,8 @@ def compare(folders: Sequence[Path], split: str | None, out: Path, images: int) 
             )
     if tasks[0] == "segment":
         segmentation.compare(folders, split or "val", out, images)
+    elif tasks[0] == "discover":
+        discovery.compare(folders, split, out, images)
     else:
         _TASKS[tasks[0]].compare(folders, split, out)
 

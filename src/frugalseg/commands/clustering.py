@@ -80,10 +80,11 @@ def compare(folders: Sequence[Path], split: str | None, out: Path) -> None:
     from frugalseg.evaluation.assignments import read_assignments
     from frugalseg.evaluation.cluster_results import read_cluster_result, write_cluster_result
     from frugalseg.reports.compare_clusters import write_cluster_comparison
+    from frugalseg.reports.facts import kept_history
 
     runs = [load_cluster_run(folder) for folder in folders]
     same_data([(run.folder, run.config.data) for run in runs])
-    results, assigned = [], {}
+    results, assigned, histories = [], {}, {}
     for run in runs:
         where = split or run.config.split
         path = result_path(run.folder, Path(run.config.data).resolve().name, where)
@@ -91,10 +92,11 @@ def compare(folders: Sequence[Path], split: str | None, out: Path) -> None:
             say(f"Evaluating {run.folder} on {where}")
             write_cluster_result(_evaluate(run, None, where, None), path)
         results.append(read_cluster_result(path))
+        histories[str(run.folder)] = kept_history(run.folder, run.state)
         table = run.folder / "assignments.csv"
         if table.exists():
             assigned[str(run.folder)] = read_assignments(table)
-    write_cluster_comparison(results, assigned, out)
+    write_cluster_comparison(results, assigned, out, histories)
     _print(results)
     say(f"Written: {out}")
 

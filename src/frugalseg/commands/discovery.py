@@ -14,7 +14,9 @@ from frugalseg.errors import FrugalsegError
 def discover(data: Path, folder: Path | None, config: DiscoverConfig) -> None:
     """Train a run, and write what it makes of its images."""
     from frugalseg.evaluation.cluster_results import write_cluster_result
+    from frugalseg.reports.region_album import RegionAlbum
     from frugalseg.reports.region_files import RegionWriter, answer_regions
+    from frugalseg.reports.region_page import write_region_report
     from frugalseg.runs import write_state
     from frugalseg.training.discover import train_discovery
     from frugalseg.training.fit import is_main_process
@@ -30,13 +32,14 @@ def discover(data: Path, folder: Path | None, config: DiscoverConfig) -> None:
         return
     run = load_discover_run(folder)
     names = [images.images.names[i] for i in images.indices(config.split)]
-    writer = RegionWriter(run, folder, names)
-    result = answer_regions(run, images, config.split, _bar, writer)
+    writer, album = RegionWriter(run, folder, names), RegionAlbum(run.classes, len(names))
+    result = answer_regions(run, images, config.split, _bar, writer, album.add)
     if result["scores"] is not None:
         write_state(folder, {**run.state, "region_names": result["names"]})
     write_cluster_result(result, result_path(folder, images.images.name, config.split))
+    write_region_report(run, images, config.split, result, album, folder / "report.html")
     _print([result])
-    say(f"The regions: {folder / 'overlays'} to look at, {folder / 'labels'} to use.")
+    say(f"The regions: {folder / 'report.html'} to look at, {folder / 'labels'} to use.")
     say(f"The run is in {folder}. Next: frugalseg predict {folder} IMAGES")
 
 
@@ -83,10 +86,12 @@ def evaluate(
     return result
 
 
-def compare(folders: Sequence[Path], split: str | None, out: Path) -> None:
+def compare(folders: Sequence[Path], split: str | None, out: Path, shown: int) -> None:
     """Compare runs on the same images; what is not yet evaluated is evaluated."""
     from frugalseg.evaluation.cluster_results import read_cluster_result, write_cluster_result
     from frugalseg.reports.compare_clusters import write_cluster_comparison
+    from frugalseg.reports.compare_regions import compare_regions, run_names
+    from frugalseg.reports.facts import kept_history
     from frugalseg.reports.region_files import answer_regions
 
     runs = [load_discover_run(folder) for folder in folders]
@@ -100,7 +105,13 @@ def compare(folders: Sequence[Path], split: str | None, out: Path) -> None:
             images = _open(_other(run, None, where, run.config.masks))
             write_cluster_result(answer_regions(run, images, where, _bar), path)
         results.append(read_cluster_result(path, TASK))
-    write_cluster_comparison(results, {}, out)
+    where = split or runs[0].config.split
+    regions = compare_regions(runs, _open(_other(runs[0], None, where, None)), where, shown, _bar)
+    histories = {
+        name: kept_history(run.folder, run.state)
+        for name, run in zip(run_names(runs), runs, strict=True)
+    }
+    write_cluster_comparison(results, {}, out, histories, regions)
     _print(results)
     say(f"Written: {out}")
 

@@ -3,6 +3,11 @@
 import colorsys
 
 Colour = tuple[int, int, int]
+# Okabe and Ito's without black, told apart by the colour-blind as well; neighbours unlike.
+_FIRST: tuple[Colour, ...] = (
+    *((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167)),
+    *((240, 228, 66), (86, 180, 233), (213, 94, 0)),
+)
 
 
 def distinct_colours(count: int) -> list[Colour]:
@@ -19,3 +24,21 @@ def distinct_colours(count: int) -> list[Colour]:
             colours.append((red, green, blue))
         step += 1
     return colours[:count]
+
+
+def region_colours(count: int) -> list[Colour]:
+    """Colours to lay over photographs, easily told apart, none black, all different."""
+    colours = list(_FIRST[:count])
+    # then by turns the one that is least like all before
+    pool = distinct_colours(max(300, 2 * count) + 1)[1:]
+    left = {c: min(_distance(c, first) for first in _FIRST) for c in pool}
+    while len(colours) < count:
+        furthest = max(left, key=lambda c: left[c])
+        colours.append(furthest)
+        del left[furthest]
+        left = {c: min(near, _distance(c, furthest)) for c, near in left.items()}
+    return colours
+
+
+def _distance(one: Colour, other: Colour) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))

@@ -120,6 +120,27 @@ def region_scores(counts: NDArray[np.integer], names: Sequence[str]) -> dict[str
     }
 
 
+def adjusted_rand(counts: NDArray[np.int64]) -> float:
+    """The adjusted Rand index of two divisions of the same pixels (Hubert and Arabie 1985).
+
+    Args:
+        counts: (a, b) pixels by both.
+
+    Returns:
+        1 where both are the same but for numbers, about 0 for chance.
+    """
+    table = counts.astype(np.float64)
+
+    def pairs(sizes: NDArray[np.float64]) -> float:
+        return float((sizes * (sizes - 1)).sum() / 2)
+
+    together, total = pairs(table), pairs(table.sum(keepdims=True))
+    first, second = pairs(table.sum(1)), pairs(table.sum(0))
+    expected = first * second / total if total else 0.0
+    greatest = (first + second) / 2
+    return (together - expected) / (greatest - expected) if greatest > expected else 1.0
+
+
 def region_result(what: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, Any]:
     """A result for `write_region_result`.
 

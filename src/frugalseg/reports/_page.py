@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in a template; every text is escaped, and a value that is missing is an error."""
+    """Fill in a template; every text is escaped, and a value that is missing is an error.
+
+    The filter `options` sets options of commands as code.
+    """
     import jinja2
 
     environment = jinja2.Environment(
@@ -16,4 +20,13 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["options"] = _options
     return environment.get_template(template).render(**values)
+
+
+def _options(text: str) -> Any:
+    """Mark up what is typed, such as `--classes 3`."""
+    from markupsafe import Markup, escape
+
+    typed = re.sub(r"--[a-z][a-z-]+( (auto|[0-9]+))?", r"<code>\g<0></code>", str(escape(text)))
+    return Markup(typed)

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from frugalseg.files import write_whole
 from frugalseg.reports._page import render
-from frugalseg.reports.charts import SERIES_COLOURS, Series, curve_chart
+from frugalseg.reports.against import against_table
 from frugalseg.reports.cluster_choice import choose_images, confused_clusters
 from frugalseg.reports.cluster_map import draw_map, place_thumbnails
 from frugalseg.reports.cluster_words import Remark, health_in_words
+from frugalseg.reports.learning_curves import count_chart, learning_charts
 from frugalseg.reports.pictures import to_data_uri
 
 # Bytes of all thumbnails in a page; beyond it they are made smaller.
@@ -110,8 +111,7 @@ def cluster_page(report: ClusterReport) -> str:
         gallery=gallery,
         pixelated=thumbnails.pixelated,
         confused=_confused(report, thumbnails),
-        charts=_charts(report),
-        legend=_legend(report),
+        charts=learning_charts(report.history),
         best_loss=-math.log(report.clusters),
         count_svg=count_chart(report.counts) if report.counts else None,
         map=_map(report),
@@ -241,95 +241,12 @@ def _map(report: ClusterReport) -> dict[str, Any] | None:
     }
 
 
-_CURVES = (  # title, unit, the numbers of a line of metrics.jsonl with their names in the legend
-    ("Loss", "nats", {"main": "main head", "over": "overclustering head"}),
-    (
-        "Health",
-        "share",
-        {"balance": "balance", "doubt": "doubt", "agreement": "agreement of views"},
-    ),
-    ("Accuracy of the sub-heads, for comparison only", "accuracy", {"accuracy": "sub-head"}),
-)
-
-
-def _legend(report: ClusterReport) -> list[list[tuple[str, int]]]:
-    return [[(line.name, line.colour) for line in lines] for _, _, lines in _curves(report)]
-
-
-def _curves(report: ClusterReport) -> list[tuple[str, str, list[Series]]]:
-    found = []
-    for title, unit, numbers in _CURVES:
-        lines = [
-            Series(f"{name}{where}", 0, points)
-            for key, name in numbers.items()
-            for where, points in _points(report.history, key)
-        ]
-        for i, line in enumerate(lines):
-            line.colour = (i + 1) % SERIES_COLOURS
-        if lines:
-            found.append((title, unit, lines))
-    return found
-
-
-def _points(
-    history: Sequence[Mapping[str, Any]], key: str
-) -> list[tuple[str, list[tuple[float, float, str]]]]:
-    """Curves of a number against steps, one for each training (and sub-head) that has it."""
-    curves: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
-    for line in history:
-        found = line.get(key)
-        values = found if isinstance(found, list) else [] if found is None else [found]
-        for i, value in enumerate(values):
-            which = (f" {i + 1}" if len(values) > 1 else "", str(line.get("training", "")))
-            curves.setdefault(which, []).append((float(line["step"]), float(value), ""))
-    several = len({training for _, training in curves}) > 1
-    return [
-        (f"{number}, {training}" if several else number, points)
-        for (number, training), points in curves.items()
-    ]
-
-
-def _charts(report: ClusterReport) -> list[dict[str, Any]]:
-    charts = [
-        {
-            "title": title,
-            "svg": curve_chart(lines, "steps", unit, f"curve{'abc'[i]}", f"{title} against steps"),
-        }
-        for i, (title, unit, lines) in enumerate(_curves(report))
-    ]
-    return charts
-
-
-def count_chart(counts: Mapping[str, Any]) -> str:
-    """The curve on which the number of clusters was chosen, as SVG."""
-    points = [
-        (float(k), float(value), str(k) if k == counts["chosen"] else "")
-        for k, value in counts["curve"]
-    ]
-    plain = [(x, y, "") for x, y, _ in points]
-    chosen = [point for point in points if point[2]]
-    lines = [Series("curve", 2, plain), Series("chosen", 1, chosen)]
-    title = "The curve on which the number of clusters was chosen"
-    return curve_chart(lines, "clusters", str(counts.get("value", "value")), "count", title)
-
-
 def _against_labels(report: ClusterReport) -> dict[str, Any] | None:
     """Images of each class in each cluster, shaded by their share of the cluster."""
     if report.scores is None or "confusion" not in report.scores:
         return None
-    table = np.asarray(report.scores["confusion"])
-    shares = table / np.maximum(table.sum(1, keepdims=True), 1)
-    rows = [
-        {
-            "name": report.called(i),
-            "cells": [
-                {"count": int(n), "tint": round(float(share) * 0.6, 3)}
-                for n, share in zip(table[i], shares[i], strict=True)
-            ],
-        }
-        for i in range(len(table))
-    ]
-    return {"classes": list(report.class_names), "rows": rows}
+    names = [report.called(i) for i in range(report.clusters)]
+    return against_table(report.scores["confusion"], names, report.class_names, shares=False)
 
 
 def _duplicates(report: ClusterReport, thumbnails: _Thumbnails) -> list[dict[str, Any]]:

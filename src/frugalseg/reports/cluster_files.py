@@ -13,6 +13,7 @@ from frugalseg.evaluation.assignments import write_assignments
 from frugalseg.evaluation.cluster_results import cluster_result, write_cluster_result
 from frugalseg.evaluation.clusters import Answers, scores
 from frugalseg.reports.cluster import ClusterReport, write_cluster_page
+from frugalseg.reports.facts import kept_history, run_facts
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
@@ -124,7 +125,7 @@ def _report(
         cluster_names=answers.cluster_names if scores is not None else (),
         losses=answers.losses,
         restarts=[min(each["losses"]) for each in state.get("restarts", ())],
-        history=_history(run) if learned else (),
+        history=kept_history(run.folder, run.state) if learned else (),
         labels=answers.labels,
         class_names=answers.class_names,
         scores=scores,
@@ -133,14 +134,6 @@ def _report(
         problems=images.problems,
         facts=_facts(run, result),
     )
-
-
-def _history(run: ClusterRun) -> list[dict[str, Any]]:
-    """The learning curves of the training that was kept."""
-    from frugalseg.training.restarts import read_history
-
-    lines = read_history(run.folder)
-    return [line for line in lines if line.get("training") == run.state.get("training")]
 
 
 def _duplicates(images: ImageSet, indices: Any) -> Any:
@@ -157,24 +150,11 @@ def _duplicates(images: ImageSet, indices: Any) -> Any:
 
 
 def _facts(run: ClusterRun, result: Mapping[str, Any]) -> dict[str, str]:
-    plan, what, environment = run.plan, result["what"], result["environment"]
+    plan = run.plan
     trunk = plan.trunk + (", pretrained" if plan.pretrained else f", width {plan.width}")
-    facts = {
-        "command": what["command"],
-        "data": f"{what['data']}, {what['split']}: {what['images']:,} images",
+    own = {
         "trunk": trunk + (", frozen" if plan.frozen else ""),
         "heads": f"{run.clusters} and {plan.over_clusters} clusters, {plan.sub_heads} sub-heads",
         "training": f"{plan.steps} steps of {plan.batch} images in {plan.copies} copies",
-        "seed": str(what["seed"]),
-        "oracle stop": "",
-        "software": f"frugalseg {environment['frugalseg']}, torch {environment['torch']}",
-        "hardware": environment.get("gpu") or environment.get("cpu") or "",
-        "date": environment["date"],
     }
-    oracle = run.state.get("oracle")
-    if oracle:
-        facts["oracle stop"] = (
-            f"accuracy {oracle['accuracy']:.1%} at step {oracle['step']}, the best sub-head and "
-            "step by labels: for comparison with published figures only"
-        )
-    return {name: text for name, text in facts.items() if text}
+    return run_facts(result, own, run.state)

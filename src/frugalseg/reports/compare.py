@@ -12,7 +12,7 @@ from frugalseg.evaluation.results import group_seeds, mean_and_range, run_label
 from frugalseg.files import write_whole
 from frugalseg.reports._page import render
 from frugalseg.reports.charts import SERIES_COLOURS, Series, quality_chart
-from frugalseg.reports.pictures import colour_labels, draw_samples, shrink, to_data_uri
+from frugalseg.reports.pictures import colour_labels, draw_samples, picture, shrink
 
 # Bytes of the pictures in the page; beyond it they are made smaller.
 PICTURE_BUDGET = 11_000_000
@@ -321,19 +321,19 @@ def _fit_examples(examples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _example(example: dict[str, Any], side: int) -> dict[str, Any]:
     first = example["runs"][0]
-    pictures = [_picture("image", shrink(first["image"], side), "jpeg")]
+    pictures = [picture("image", shrink(first["image"], side), "jpeg")]
     if first.get("truth") is not None:
         pictures.append(_labels("truth", first["truth"], first["colours"], side))
     rows = []
     for run in example["runs"]:
         height, width = run["phi"].shape[:2]
-        warped = _picture(f"the {height}x{width} samples", run["warped"], "png")
+        warped = picture(f"the {height}x{width} samples", run["warped"], "png")
         points = draw_samples(run["image"], run["phi"], side=side)
         rows.append(
             {
                 "label": run["label"],
                 "pictures": [
-                    _picture("where they lie", points, "jpeg"),
+                    picture("where they lie", points, "jpeg"),
                     {**warped, "pixels": True},
                     _labels("answer", run["answer"], run["colours"], side),
                 ],
@@ -343,10 +343,4 @@ def _example(example: dict[str, Any], side: int) -> dict[str, Any]:
 
 
 def _labels(caption: str, labels: Any, colours: Any, side: int) -> dict[str, Any]:
-    return _picture(caption, colour_labels(shrink(labels, side, nearest=True), colours), "png")
-
-
-def _picture(caption: str, array: Any, format: str) -> dict[str, Any]:  # noqa: A002
-    height, width = array.shape[:2]
-    uri = to_data_uri(array, format)
-    return {"caption": caption, "uri": uri, "width": width, "height": height}
+    return picture(caption, colour_labels(shrink(labels, side, nearest=True), colours), "png")

@@ -1,4 +1,4 @@
-"""One page that compares clusterings: their scores, and how far they agree with each other."""
+"""One page that compares clusterings or discoveries: scores, agreement, curves, pictures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from frugalseg.evaluation.results import mean_and_range
 from frugalseg.files import write_whole
 from frugalseg.reports._page import render
 from frugalseg.reports.cluster_words import health_in_words
+from frugalseg.reports.compare_regions import RegionComparison
+from frugalseg.reports.learning_curves import History, compared_charts
 
 
 def write_cluster_comparison(
     results: Sequence[dict[str, Any]],
     assignments: Mapping[str, Mapping[str, int]],
     path: Path | str,
+    histories: Mapping[str, History] | None = None,
+    regions: RegionComparison | None = None,
 ) -> None:
     """Write the page.
 
@@ -28,25 +32,32 @@ def write_cluster_comparison(
         results: as `read_cluster_result` gives them; those that differ by seed alone are one row.
         assignments: by run, the clusters by the names of the images.
         path: HTML file; it needs no other file and no network.
+        histories: by run, the lines of metrics.jsonl of the training that was kept.
+        regions: of discoveries: how they agree, and pictures.
 
     Raises:
         FrugalsegError: the file cannot be written.
     """
     sets = dict.fromkeys(f"{r['what']['data']}, {r['what']['split']}" for r in results)
     columns = columns_of(results)
-    kind = "Clusterings" if results[0]["task"] == TASK else "Discoveries"
+    clustered = results[0]["task"] == TASK
+    kind = "Clusterings" if clustered else "Discoveries"
+    things = "images" if clustered else "places"
     page = render(
         "compare_clusters.html",
         title=f"{kind} of {' and '.join(sets)}",
+        group="cluster" if clustered else "region",
         columns=[name for name, _, _ in columns],
         rows=[_row(group, columns) for group in group_cluster_seeds(results)],
         remarks=[
             (r["what"]["run"], remark)
             for r in results
-            for remark in health_in_words(r["health"], r["losses"])
+            for remark in health_in_words(r["health"], r["losses"], things)
         ],
-        names=list(assignments),
-        agreement=agreement_table(assignments),
+        names=list(regions.names if regions else assignments),
+        agreement=regions.agreement if regions else agreement_table(assignments),
+        regions=regions,
+        charts=compared_charts(histories or {}),
         results=results,
     )
     write_whole(page.encode(), path)

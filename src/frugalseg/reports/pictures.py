@@ -168,6 +168,13 @@ def to_data_uri(array: Picture, format: str = "png") -> str:  # noqa: A002
     return f"data:image/{format};base64,{base64.b64encode(content).decode()}"
 
 
+def picture(caption: str, array: Picture, format: str = "jpeg") -> dict[str, Any]:  # noqa: A002
+    """A picture for a template: "caption", "uri", "width" and "height"."""
+    height, width = array.shape[:2]
+    uri = to_data_uri(array, format)
+    return {"caption": caption, "uri": uri, "width": width, "height": height}
+
+
 def encode(array: Picture, format: str) -> bytes:  # noqa: A002
     """Bytes of a PNG or JPEG file that holds the picture."""
     from PIL import Image

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.data.classes import ClassList, SegmentationClass, write_classes
-from frugalseg.data.colours import distinct_colours
+from frugalseg.data.colours import region_colours
 from frugalseg.data.masks import write_labels
 from frugalseg.data.pictures import read_picture
 from frugalseg.data.region_images import RegionImages
@@ -39,17 +39,19 @@ class Seen:
         labels: (H, W) regions.
         places: (n, k) soft answers at some places.
         pixels: (H, W, 3 or 4) the image.
+        soft: (k, h, w) soft answers at the network's resolution.
     """
 
     name: str
     labels: NDArray[np.uint8]
     places: NDArray[np.float32]
     pixels: NDArray[np.uint8]
+    soft: NDArray[np.float32]
 
 
 def region_classes(names: Sequence[str]) -> ClassList:
     """The regions of a run as classes, ids from 0, in colours that tell them apart."""
-    colours = distinct_colours(len(names) + 1)[1:]  # the first is black
+    colours = region_colours(len(names))
     pairs = zip(names, colours, strict=True)
     return ClassList(
         tuple(SegmentationClass(name, i, colour) for i, (name, colour) in enumerate(pairs))
@@ -69,7 +71,7 @@ def see(run: DiscoverRun, path: Path, name: str, places: int = OF_EACH) -> Seen:
     labels = labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
     rows = soft.flatten(1).T.numpy()
     chosen = np.linspace(0, len(rows) - 1, min(places, len(rows))).astype(int)
-    return Seen(name, labels, rows[chosen], pixels)
+    return Seen(name, labels, rows[chosen], pixels, soft.numpy())
 
 
 class RegionWriter:
@@ -153,6 +155,7 @@ def answer_regions(
     split: str,
     progress: Progress = iter,
     writer: RegionWriter | None = None,
+    watch: Callable[[Seen], None] | None = None,
 ) -> dict[str, Any]:
     """Answer for the images of a split, one after the other.
 
@@ -162,6 +165,7 @@ def answer_regions(
         split: which of them.
         progress: wraps the loop over images.
         writer: writes the answers; None where only the result is wanted.
+        watch: is shown each image with its answer, such as ``RegionAlbum.add``.
 
     Returns:
         A result of :func:`frugalseg.evaluation.cluster_results.cluster_result`, and under "names"
@@ -180,6 +184,8 @@ def answer_regions(
         tally.add(seen, data.truth(int(i)))
         if writer:
             writer.write(seen)
+        if watch:
+            watch(seen)
     scored = bool(tally.counts.sum())
     names = region_names(tally.counts, run.classes, kinds) if scored else run.region_names
     if writer:
