@@ -53,13 +53,15 @@ class RegionImages:
         """Numbers of the images of a split.
 
         Raises:
-            FrugalsegError: there is no such split.
+            FrugalsegError: there is no such split, or nothing in it.
         """
         splits = self.images.splits
         if split not in splits:
             raise FrugalsegError(
                 f"{self.images.root} has no split {split!r}: there are {', '.join(splits)}."
             )
+        if not len(splits[split]):
+            raise FrugalsegError(f"{self.images.root} has no image in its split {split!r}.")
         return splits[split]
 
     def truth(self, i: int) -> NDArray[np.uint8] | None:
