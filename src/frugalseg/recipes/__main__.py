@@ -21,8 +21,8 @@ app = App(
     exit_on_error=False,
     print_error=False,
 )
-Seeds = Annotated[tuple[int, ...], Parameter(negative="")]
-Shares = Annotated[tuple[float, ...], Parameter(negative="")]
+Seeds = Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)]
+Shares = Annotated[tuple[float, ...], Parameter(negative="", consume_multiple=True)]
 DEFAULTS = ClusterConfig()
 SEGMENT = SegmentConfig()
 NONE: dict[str, Any] = {}
