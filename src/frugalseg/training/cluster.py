@@ -1,7 +1,6 @@
 """Train a clustering run: features where the trunk is frozen, restarts, the best of them kept."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -23,8 +22,6 @@ from frugalseg.cluster_runs import (
 )
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.results import environment
-from frugalseg.files import write_whole
 from frugalseg.information import clustering_health, iic_loss
 from frugalseg.networks.heads import ClusterNet, principal_directions, project
 from frugalseg.networks.trunks import settle_batch_norm
@@ -45,6 +42,7 @@ from frugalseg.training.restarts import (
     state_of_run,
     train_seed,
     training_name,
+    write_environment,
 )
 from frugalseg.training.views import test_view
 
@@ -110,15 +108,13 @@ def train_clustering(
     build_net(plan, 2 if config.clusters == "auto" else config.clusters)
     if main:
         open_cluster_run(folder, config)
-        text = json.dumps({**environment(), "seed": config.seed}, indent=1)
-        write_whole(text.encode(), folder / "environment.json")
+        write_environment(folder, config.seed)
     material = gather(config, plan, images, folder, progress, say)
     found: dict[str, Any] = {"class_names": list(images.class_names)}
-    if config.clusters == "auto":
+    clusters = config.clusters
+    if clusters == "auto":
         found["counts"] = _count(config, plan, material, folder, progress, say)
         clusters = int(found["counts"]["chosen"])
-    else:
-        clusters = config.clusters
     outcomes = []
     for seed in range(config.seed, config.seed + config.restarts):
         name = training_name(TASK, config, seed)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from frugalseg.evaluation.results import environment
 from frugalseg.files import write_whole
 from frugalseg.information import mean_and_spread
 from frugalseg.runs import config_hash, load_weights, read_state, save_weights, write_state
@@ -56,6 +57,12 @@ def state_of_run(folder: Path, find: Callable[[], dict[str, Any] | None]) -> dic
         return find() or {}
     needs = frozenset({"finished"})
     return read_state(folder, needs) if (folder / "state.json").exists() else {}
+
+
+def write_environment(folder: Path, seed: int) -> None:
+    """Write environment.json: versions, hardware, date and seed."""
+    text = json.dumps({**environment(), "seed": seed}, indent=1)
+    write_whole(text.encode(), folder / "environment.json")
 
 
 def train_seed(
