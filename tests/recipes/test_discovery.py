@@ -1,12 +1,16 @@
+import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.regions import read_region_result
 from frugalseg.recipes import discovery
-from frugalseg.recipes.discovery import DiscoveryStudy, region_results, run_discovery
-from textures import write_textures
+from frugalseg.recipes.discovery import DiscoveryStudy, run_discovery
+from frugalseg.recipes.region_labels import run_region_labels
+from textures import train, write_textures
 
 SMALL: dict[str, dict[str, Any]] = {
     "paper": {"width": 2, "side": 32, "crop": 24, "displacement": 2, "batch": 4, "steps": 2},
@@ -36,11 +40,12 @@ def test_seeds_are_trained_and_scored_once(textures: Path, tmp_path: Path, netwo
     assert all((tmp_path / "out" / name).read_bytes() == text for name, text in made.items())
     rows = table.splitlines()[2:4]
     assert [row.split("|")[1].strip() for row in rows] == [
-        f"{network}-0-{kind}, ..." for kind in ("last", "lowest")
+        f"{network}-{kind}" for kind in ("last", "lowest")
     ]
-    for result in region_results(tmp_path / "out"):
+    for path in (tmp_path / "out").glob("*.json"):
+        result = read_region_result(path)
         assert result["what"]["clusters"] == 2
-        assert sum(result["scores"]["pixels"].values()) == 6 * 48 * 64  # at the masks' size
+        assert result["scores"]["labelled"] == 6 * 48 * 64  # at the masks' size
         assert 0 <= result["oracle"]["accuracy"] <= 1
         assert "oracle" not in result["scores"]
 
@@ -56,3 +61,23 @@ def test_settings_that_are_not_there(textures: Path, tmp_path: Path) -> None:
     with pytest.raises(FrugalsegError, match="no setting 'x'"):
         run_discovery(wrong)
     assert not list(tmp_path.iterdir())
+
+
+def test_few_masks_name_regions(textures: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / f"run-{seed}" for seed in (0, 1)]
+    for seed, run in enumerate(runs):
+        train(textures, run, masks="folder", seed=seed)
+    out = tmp_path / "curve.json"
+    found = run_region_labels(runs, out, "all", "all", (1, 2, 50))
+    assert json.loads(out.read_text())["runs"] == found
+    assert [one["seed"] for one in found] == [0, 1]
+    for one in found:
+        assert [row["labelled"] for row in one["by_choice"]] == [1, 2, 6]
+        last = one["by_choice"][-1]  # all of them: no choice is left
+        assert last["suggested"]["accuracy"] == pytest.approx(last["random"]["accuracy"]["mean"])
+    tree = ElementTree.parse(out.with_suffix(".svg"))
+    assert tree.getroot().tag.endswith("svg")
+    train(textures, tmp_path / "blind")
+    with pytest.raises(FrugalsegError, match="without masks"):
+        run_region_labels([tmp_path / "blind"], tmp_path / "none.json")
+    assert not (tmp_path / "none.json").exists()

@@ -17,6 +17,7 @@ from frugalseg.files import write_whole
 from frugalseg.information import many_to_one, one_to_one
 
 TASK = "regions"
+_TASKS = (TASK, "discover")  # discoveries say more, and all that is wanted here
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "what": ("command", "run", "data", "split", "images", "seed", "clusters"),
     "environment": ("frugalseg", "torch", "date"),
@@ -170,7 +171,7 @@ def write_region_result(result: Mapping[str, Any], path: Path) -> None:
 
 
 def read_region_result(path: Path) -> dict[str, Any]:
-    """Read a result file of groups of pixels.
+    """Read a result file of groups of pixels, however they were found, scored by masks.
 
     Raises:
         FrugalsegError: the file is missing, not JSON, of another kind, or lacks something.
@@ -179,7 +180,7 @@ def read_region_result(path: Path) -> dict[str, Any]:
         result = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FrugalsegError(f"{path}: the result cannot be read ({error}). Remove it.") from error
-    if not isinstance(result, dict) or result.get("task") != TASK:
+    if not isinstance(result, dict) or result.get("task") not in _TASKS:
         raise FrugalsegError(f"{path}: this is no result of an unsupervised segmentation.")
     if missing := _missing(result):
         raise FrugalsegError(f"{path}: the result lacks {', '.join(missing)}. Remove it.")
@@ -204,11 +205,14 @@ _COLUMNS: tuple[tuple[str, str, Callable[[dict[str, Any]], float | None]], ...] 
 )
 
 
+_OF_ONE_SEED = ("seed", "command", "config_hash")
+
+
 def region_table(results: Sequence[dict[str, Any]]) -> str:
     """Markdown: a row for results that differ by seed alone: mean (least to greatest)."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in results:
-        key = {k: v for k, v in result["what"].items() if k not in ("seed", "command")}
+        key = {k: v for k, v in result["what"].items() if k not in _OF_ONE_SEED}
         groups.setdefault(json.dumps(key, sort_keys=True, default=str), []).append(result)
     header = ["run", "data", "split", "classes", "seeds", *(name for name, _, _ in _COLUMNS)]
     rows = []

@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from frugalseg.cluster_runs import ClusterConfig
 from frugalseg.errors import FrugalsegError
 from frugalseg.options import Names, Options, option_value
+from frugalseg.runs import SegmentConfig
 
 app = App(
     name="python -m frugalseg.recipes",
@@ -20,9 +21,10 @@ app = App(
     exit_on_error=False,
     print_error=False,
 )
-Seeds = Annotated[tuple[int, ...], Parameter(negative="")]
-Shares = Annotated[tuple[float, ...], Parameter(negative="")]
+Seeds = Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)]
+Shares = Annotated[tuple[float, ...], Parameter(negative="", consume_multiple=True)]
 DEFAULTS = ClusterConfig()
+SEGMENT = SegmentConfig()
 NONE: dict[str, Any] = {}
 
 
@@ -148,6 +150,52 @@ def discovery(
     changed |= {name: option_value(value) for name, value in settings.items()}
     study = DiscoveryStudy(data, out, runs, mapping, ignore, network, fit, score, seeds, changed)
     print(run_discovery(study, _say), end="")
+
+
+@app.command
+def region_labels(
+    runs: list[Path],
+    /,
+    *,
+    out: Path,
+    fit: str = "train",
+    score: str = "val",
+    numbers: Seeds = (),
+) -> None:
+    """Accuracy of discoveries against the number of labelled images, suggested and random."""
+    from frugalseg.recipes.region_labels import NUMBERS, run_region_labels
+
+    run_region_labels(runs, out, fit, score, numbers or NUMBERS, _say)
+
+
+@app.command
+def joined(
+    data: Path,
+    /,
+    *,
+    out: Path,
+    runs: Path,
+    regions: int = 8,
+    found: Path | None = None,
+    shares: Shares = (1.0, 0.1),
+    seeds: Seeds = (0,),
+    score: str = "val",
+    settings: Options = NONE,
+    config: SegmentConfig = SEGMENT,
+) -> None:
+    """Samplers taught by discovered boundaries, by true ones and not at all, with few masks or all.
+
+    The discovery is trained first, or that of a run is taken (--found); anything of
+    "frugalseg discover" can be changed, such as --settings.side 320.
+    """
+    import dataclasses
+
+    from frugalseg.recipes.joined import JoinedStudy, run_joined
+
+    config = dataclasses.replace(config, data=str(data))
+    changed = {name: option_value(value) for name, value in settings.items()}
+    study = JoinedStudy(config, out, runs, regions, found, shares, seeds, score, changed)
+    print(run_joined(study, _say), end="")
 
 
 @app.command

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from frugalseg.data.region_images import IN_FOLDER, RegionImages, open_region_images
-from frugalseg.discover_runs import TASK, DiscoverConfig, load_discover_run
+from frugalseg.discover_runs import DiscoverConfig, load_discover_run
 from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.cluster_results import (
-    cluster_table,
-    read_cluster_result,
-    write_cluster_result,
-)
+from frugalseg.evaluation.cluster_results import write_cluster_result
+from frugalseg.evaluation.regions import read_region_result, region_table
 from frugalseg.files import write_whole
 from frugalseg.recipes.clustering import Say
 from frugalseg.task_runs import WEIGHTS
@@ -138,34 +135,30 @@ def _train_and_score(
         losses = (run.state if kind == "last" else run.state["lowest"])["losses"]
         said = result["what"]["variant"]
         result["what"] |= {
-            "run": f"{name}-{kind}",
+            "run": f"{study.network}-{kind}",
             "variant": f"{kind} weights" + (f", {said}" if said else ""),
             "fit": study.fit,
-            "training_seconds": sum(line["seconds"] for line in read_history(run.folder)),
         }
+        seconds = sum(line["seconds"] for line in read_history(run.folder))
         told = {"losses": losses, "weights": kind, "oracle": run.state["oracle"]}
+        told |= {"training_seconds": round(seconds, 1)}
         write_cluster_result({**result, **told, "lowest": run.state["lowest"]}, path)
 
 
-def region_results(folder: Path) -> list[dict[str, Any]]:
-    """The results in a folder, by name: of discoveries, and of other ways to find regions."""
-    return [read_cluster_result(path, TASK) for path in sorted(folder.glob("*.json"))]
-
-
 def write_region_table(folder: Path) -> str:
-    """The table of all results in a folder; written there as ``table.md``."""
-    results = region_results(folder)
-    text = cluster_table(results)
+    """The table of all results in a folder, however they were made; written as ``table.md``."""
+    results = [read_region_result(path) for path in sorted(folder.glob("*.json"))]
+    text = region_table(results)
     stops = [
-        f"{result['what']['run']}: {result['oracle']['accuracy']:.3f} at step "
-        f"{result['oracle']['step']}"
+        f"{result['what']['run']} {result['what']['seed']}: {result['oracle']['accuracy']:.3f} "
+        f"at step {result['oracle']['step']}"
         for result in results
         if result.get("weights") == "last" and result.get("oracle")
     ]
     if stops:
         text += (
-            "\nIf labels chose the step (not used above; accuracy on some pieces of the images "
-            f"learned from): {'; '.join(stops)}.\n"
+            "\nIf labels chose the step (used nowhere above; accuracy on pieces of some images "
+            f"that were learned from): {'; '.join(stops)}.\n"
         )
     write_whole(text.encode(), folder / "table.md")
     return text
