@@ -62,6 +62,7 @@ class ClusterConfig:
         over_entropy_weight: The same for the overclustering head.
         restarts: Trainings from different seeds; the one of lowest loss is kept.
         seed: Seeds everything: the same seed gives the same run on the same machine.
+        shuffle: Draw batches at random, not in the order of the files, as the published code does.
         features: Folder that keeps computed features for other runs.
         precision: Number format of the training, such as bf16-mixed (Lightning's names).
         devices: Number of devices, or auto.
@@ -95,6 +96,7 @@ class ClusterConfig:
     over_entropy_weight: float = 1.0
     restarts: int = 1
     seed: int = 0
+    shuffle: bool = True
     features: str | None = None
     precision: str = "32-true"
     devices: str = "auto"

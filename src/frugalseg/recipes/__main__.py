@@ -122,6 +122,20 @@ def auto(
     print(f"{result['classes']} classes; chosen: {[run['chosen'] for run in result['runs']]}")
 
 
+@app.command
+def ablation(
+    *,
+    out: Path = Path("results/ablation"),
+    runs: Path = Path("runs/ablation"),
+    seeds: Seeds = (0, 1, 2),
+    variants: Names = (),
+) -> None:
+    """Digits of scikit-learn without one ingredient at a time: what keeps groups from strokes."""
+    from frugalseg.recipes.ablation import run_ablation
+
+    print(run_ablation(out, runs, seeds, variants or None, say=_say), end="")
+
+
 def main() -> None:
     """Run a recipe; what the user can mend is one sentence and exit code 2."""
     try:
