@@ -10,6 +10,7 @@ from cyclopts.config import Yaml
 from frugalseg import __version__
 from frugalseg.cluster_runs import ClusterConfig
 from frugalseg.errors import FrugalsegError
+from frugalseg.finetune_runs import FinetuneConfig
 from frugalseg.options import Names, SizeOption
 from frugalseg.runs import SegmentConfig
 
@@ -25,6 +26,7 @@ app = App(
 app.meta.suppress_keyboard_interrupt = False
 DEFAULTS = SegmentConfig()
 CLUSTER_DEFAULTS = ClusterConfig()
+FINETUNE_DEFAULTS = FinetuneConfig()
 
 
 @app.command
@@ -61,6 +63,29 @@ def cluster(
 
 
 @app.command
+def finetune(
+    clustered: Path,
+    /,
+    *,
+    run: Path | None = None,
+    config: FinetuneConfig = FINETUNE_DEFAULTS,
+) -> None:
+    """Teach the network of a clustering run to tell classes, from labels.
+
+    Writes RUN/predictions.csv (file, class, confidence, second choice) for all images, and scores
+    on images whose labels were not used. An interrupted training goes on when the same command is
+    given again.
+
+    Args:
+        clustered: Folder of a finished clustering run.
+        run: Folder for the new run; by default CLUSTERED-finetuned-SEED.
+    """
+    from frugalseg.commands import finetune as work
+
+    work(clustered, run, config)
+
+
+@app.command
 def suggest(run: Path, /, *, number: int = 20, out: Path | None = None) -> None:
     """Say which images to label: those whose labels would name most others.
 
@@ -81,7 +106,7 @@ def predict(run: Path, images: list[Path], /, *, out: Path | None = None) -> Non
     """Label every pixel of new images, or assign new images to clusters, as the run does.
 
     Segmentation: NAME.png (class ids, original size) and NAME.overlay.jpg for each image.
-    Clustering: assignments.csv and report.html.
+    Clustering: assignments.csv and report.html. Fine-tuned: predictions.csv.
 
     Args:
         run: Folder of a finished run.
@@ -107,8 +132,9 @@ def evaluate(
     Args:
         run: Folder of a finished run.
         data: Folder of images (and masks); by default the one the run was trained on.
-        split: train, val or test; by default val, and all images for clusterings.
-        labels: For clusterings: a CSV file (file,label), or folders.
+        split: train, val or test; by default val, all images for clusterings, and for fine-tuned
+            runs the images put aside.
+        labels: For clusterings and fine-tuned runs: a CSV file (file,label), or folders.
     """
     from frugalseg.commands import evaluate as work
 

@@ -162,7 +162,7 @@ class ClusterRun:
 
 
 def run_task(folder: Path | str) -> str:
-    """What a run does: "segment" or "cluster".
+    """What a run does: "segment", "cluster" or "finetune".
 
     Raises:
         FrugalsegError: the folder is no run.

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from frugalseg.cluster_runs import TASK, run_task
-from frugalseg.commands import clustering, segmentation
+from frugalseg.commands import clustering, finetuning, segmentation
 from frugalseg.commands.clustering import cluster
+from frugalseg.commands.finetuning import finetune
 from frugalseg.commands.segmentation import check, sampling, segment, study
 from frugalseg.errors import FrugalsegError
+from frugalseg.finetune_runs import TASK as FINETUNE
 
 __all__ = [
     "check",
     "cluster",
     "compare",
     "evaluate",
+    "finetune",
     "predict",
     "sampling",
     "segment",
@@ -28,7 +31,8 @@ __all__ = [
 
 def predict(folder: Path, images: Sequence[Path], out: Path | None) -> None:
     """Answer for new images."""
-    task = clustering if run_task(folder) == TASK else segmentation
+    tasks = {TASK: clustering, FINETUNE: finetuning}
+    task: Any = tasks.get(run_task(folder), segmentation)
     task.predict(folder, images, out)
 
 
@@ -36,8 +40,11 @@ def evaluate(
     folder: Path, data: Path | None, split: str | None, labels: str | None
 ) -> dict[str, Any]:
     """Score a run."""
-    if run_task(folder) == TASK:
+    task = run_task(folder)
+    if task == TASK:
         return clustering.evaluate(folder, data, split, labels)
+    if task == FINETUNE:
+        return finetuning.evaluate(folder, data, split, labels)
     if labels is not None:
         raise FrugalsegError(f"{folder} is a segmentation run: it is scored by masks, not labels.")
     return segmentation.evaluate(folder, data, split or "val")
@@ -49,6 +56,10 @@ def compare(folders: Sequence[Path], split: str | None, out: Path, images: int) 
         raise FrugalsegError(f"{out}: the page is HTML, give a name that ends in .html.")
     tasks = [run_task(folder) for folder in folders]
     for folder, task in zip(folders, tasks, strict=True):
+        if task == FINETUNE:
+            raise FrugalsegError(
+                f"{folder} is a fine-tuned run: give 'frugalseg evaluate' for each of them."
+            )
         if task != tasks[0]:
             raise FrugalsegError(
                 f"{folders[0]} and {folder} are runs of different tasks: compare runs of one."
