@@ -38,7 +38,8 @@ class ClusterConfig:
         data: Folder of images, a data set as its makers ship it, or "digits".
         clusters: Number of clusters, or auto.
         labels: A CSV file (file,label), or "folders"; they name and score clusters, no more.
-        split: Images to train on: all, train, test or another split of the data set.
+        split: Images to train on: all, train, test or another split of the data set, or several
+            joined by a plus: train+unlabelled.
         over_clusters: Clusters of the overclustering head; by default 5 times as many.
         sub_heads: Independent starts of each head on the same features; the best is taken.
         trunk: resnet34-iic, vgg-iic or any timm model; by default a pretrained one for photographs.

@@ -9,7 +9,7 @@ from frugalseg.cluster_runs import load_cluster_run
 from frugalseg.errors import FrugalsegError
 from frugalseg.finetune_runs import FinetuneConfig
 from frugalseg.training.finetune_plan import choose_parts, choose_views, draw
-from frugalseg.training.views import PRESETS, placed_view
+from frugalseg.training.views import PRESETS, Views, placed_view
 from shapes import shapes, train
 
 
@@ -54,7 +54,7 @@ def test_images_without_labels_are_neither_learned_nor_scored() -> None:
 def test_views_are_the_runs_or_the_published_ones(tmp_path: Path) -> None:
     train(tmp_path / "run", steps=1)
     run = load_cluster_run(tmp_path / "run")
-    assert dataclasses.asdict(choose_views(FinetuneConfig(), run)) == run.plan.views
+    assert choose_views(FinetuneConfig(), run) == Views(**run.plan.views)
     stl = dataclasses.replace(
         run.plan, views=dataclasses.asdict(PRESETS["stl"]), channels=2, trunk="resnet34-iic"
     )
