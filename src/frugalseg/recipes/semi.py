@@ -72,7 +72,8 @@ def _curves(
     both = {"train", "test"} <= images.splits.keys() and run.config.split != "test"
     answers = answer_images(run, images, "train+test" if both else run.config.split)
     assert answers.labels is not None
-    ranked = [place for place, _ in suggest(answers, max(numbers))]
+    numbers = [number for number in numbers if number < len(answers.names)]  # one must be left
+    ranked = [place for place, _ in suggest(answers, max(numbers, default=0))]
     naming, test = _halves(images, answers.indices)
     over = answers.over_probabilities
     return {

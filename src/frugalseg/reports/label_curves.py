@@ -50,7 +50,8 @@ def draw_label_curves(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
     if against_k:
         panels.append(Panel("overclusters", against_k))
     chosen = [line for run in runs for line in _by_choice(run, several=len(runs) > 1)]
-    panels.append(Panel("labels", chosen))
+    if any(line.xs for line in chosen):
+        panels.append(Panel("labels", chosen))
     draw_panels(panels, "accuracy", path)
 
 

@@ -210,7 +210,7 @@ def _check_numbers(config: ClusterConfig, count: int) -> None:
         raise FrugalsegError(f"{clusters} cluster is no clustering: ask for 2 or more, or auto.")
     if count < max(clusters, 4 if config.clusters == "auto" else 2):
         raise FrugalsegError(
-            f"{config.data}: {count} images cannot form {clusters} clusters: "
+            f"{config.data}: {count} image{'s' * (count > 1)} cannot form {clusters} clusters: "
             "give more images or fewer --clusters."
         )
 
