@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from frugalseg.information import accumulate_iic, iic_loss
+from frugalseg.information import accumulate_iic, iic_loss, iic_segmentation_loss
 
 
 def _worker(rank: int, world: int, folder: str, work: Callable[..., Any], inputs: Any) -> None:
@@ -52,4 +52,24 @@ def losses_and_gradients(rank: int, world: int, inputs: Any) -> Any:
         gradient = weight.grad
         dist.all_reduce(gradient)
         answers.append((losses.detach(), gradient / world))
+    return answers
+
+
+def dense_loss_and_gradient(rank: int, world: int, inputs: Any) -> Any:
+    """Of both dense losses of a 1x1 convolution on this process's images.
+
+    Gradients are averaged over the processes, as DistributedDataParallel does.
+    """
+    images, others, valid, weight = inputs
+    images, others, valid = (a.chunk(world)[rank] for a in (images, others, valid))
+    answers = []
+    for per_displacement in (True, False):
+        own = weight.detach().clone().requires_grad_()
+        p, q = (torch.einsum("nchw,kc->nkhw", x, own).softmax(1) for x in (images, others))
+        loss = iic_segmentation_loss(p, q, valid, 2, 1.2, per_displacement)
+        loss.backward()
+        gradient = own.grad
+        if world > 1:
+            dist.all_reduce(gradient)
+        answers.append((loss.detach(), gradient / world))
     return answers

@@ -188,7 +188,7 @@ def test_labels_that_do_not_suffice(
     refused(cli("finetune", grouped, *words[:-1], "--data", flat), "has no labels to learn from")
     refused(cli("finetune", trained["uniform"], *words, table), "is a segmentation run")
     refused(cli("finetune", tmp_path / "none", *words, table), "there is no such run")
-    refused(cli("finetune", grouped, "--run", grouped, *FEW), "no fine-tuned run")
+    refused(cli("finetune", grouped, "--run", grouped, *FEW), "not a fine-tuned run")
     refused(cli("compare", tuned, tuned, "--out", tmp_path / "a.html"), "frugalseg evaluate")
     refused(cli("suggest", tuned), "is no clustering run")
     refused(cli("evaluate", tuned, "--data", flat), "has no labels to score against")

@@ -9,6 +9,7 @@ from cyclopts.config import Yaml
 
 from frugalseg import __version__
 from frugalseg.cluster_runs import ClusterConfig
+from frugalseg.discover_runs import DiscoverConfig
 from frugalseg.errors import FrugalsegError
 from frugalseg.finetune_runs import FinetuneConfig
 from frugalseg.options import Names, SizeOption
@@ -27,6 +28,9 @@ app.meta.suppress_keyboard_interrupt = False
 DEFAULTS = SegmentConfig()
 CLUSTER_DEFAULTS = ClusterConfig()
 FINETUNE_DEFAULTS = FinetuneConfig()
+DISCOVER_DEFAULTS = DiscoverConfig()
+prepare = App(name="prepare", help="Make a folder of images and masks from a published data set.")
+app.command(prepare)
 
 
 @app.command
@@ -86,6 +90,24 @@ def finetune(
 
 
 @app.command
+def discover(
+    data: Path, /, *, run: Path | None = None, config: DiscoverConfig = DISCOVER_DEFAULTS
+) -> None:
+    """Divide the images of a folder into kinds of region without labels.
+
+    Writes RUN/labels (PNG files of original size), RUN/overlays and RUN/regions.csv, the share of
+    each region in each image. An interrupted training goes on when the same command is given again.
+
+    Args:
+        data: Folder of images, or of images and masks (of which only the images are used).
+        run: Folder for the run; by default runs/DATA-regions-CLASSES-SEED.
+    """
+    from frugalseg.commands import discover as work
+
+    work(data, run, config)
+
+
+@app.command
 def suggest(run: Path, /, *, number: int = 20, out: Path | None = None) -> None:
     """Say which images to label: those whose labels would name most others.
 
@@ -106,7 +128,8 @@ def predict(run: Path, images: list[Path], /, *, out: Path | None = None) -> Non
     """Label every pixel of new images, or assign new images to clusters, as the run does.
 
     Segmentation: NAME.png (class ids, original size) and NAME.overlay.jpg for each image.
-    Clustering: assignments.csv and report.html. Fine-tuned: predictions.csv.
+    Clustering: assignments.csv and report.html. Discovery: labels, overlays and regions.csv.
+    Fine-tuned: predictions.csv.
 
     Args:
         run: Folder of a finished run.
@@ -126,19 +149,24 @@ def evaluate(
     data: Path | None = None,
     split: str | None = None,
     labels: str | None = None,
+    masks: str | None = None,
 ) -> None:
     """Score a run against the masks of a split, at original resolution; or against labels.
+
+    A discovery whose regions are named by some labelled images is scored on the others.
 
     Args:
         run: Folder of a finished run.
         data: Folder of images (and masks); by default the one the run was trained on.
         split: train, val or test; by default val, all images for clusterings, and for fine-tuned
             runs the images put aside.
-        labels: For clusterings and fine-tuned runs: a CSV file (file,label), or folders.
+        labels: For clusterings and fine-tuned runs: a CSV file (file,label), or folders. For
+            discoveries: a CSV file (file) of the images whose masks may be looked at.
+        masks: For discoveries: folder of masks, or the word folder for those in the data folder.
     """
     from frugalseg.commands import evaluate as work
 
-    work(run, data, split, labels)
+    work(run, data, split, labels, masks)
 
 
 @app.command
@@ -209,11 +237,66 @@ def check(
         folder: Folder of images and masks.
         classes: A classes.csv; by default the folder's.
         ignore: Name or id of a class to ignore; may be given several times.
-        mapping: A mapping.csv that merges fine classes into coarse ones.
+        mapping: A mapping.csv that merges classes into coarser ones, or a name such as camvid-3.
     """
     from frugalseg.commands import check as work
 
     work(folder, classes, ignore, mapping)
+
+
+@prepare.command(name="cocostuff")
+def prepare_cocostuff(
+    raw: Path,
+    /,
+    *,
+    out: Path,
+    classes: int = 15,
+    list_: Annotated[
+        tuple[Path, ...], Parameter(name="list", negative="", show_default=False)
+    ] = (),
+) -> None:
+    """COCO-Stuff 164k: a third of the size, coarse classes, images that mostly show them.
+
+    Interrupted, it goes on when the same command is given again.
+
+    Args:
+        raw: Folder with train2017/, val2017/ (images) and stuffthingmaps_trainval2017/.
+        out: Folder to make.
+        classes: 15 (stuff), 3 (sky, plant, ground) or 27 (things too).
+        list_: File with a name of an image a line, to be taken in place of the rule's choice; may
+            be given several times.
+    """
+    from frugalseg.commands import prepare_cocostuff as work
+
+    work(raw, out, classes, list_)
+
+
+@prepare.command(name="potsdam")
+def prepare_potsdam(
+    raw: Path,
+    /,
+    *,
+    out: Path,
+    classes: int = 6,
+    crop: int = 200,
+    seed: int = 0,
+    ignore_unknown: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """ISPRS Potsdam: the 38 tiles halved and cut, infrared beside them.
+
+    Interrupted, it goes on when the same command is given again.
+
+    Args:
+        raw: Folder that holds the tiles top_potsdam_*_RGBIR.tif and top_potsdam_*_label.tif.
+        out: Folder to make.
+        classes: 6, or 3 (road and car, building and clutter, vegetation and tree).
+        crop: Height and width of the crops.
+        seed: Draws the test crops.
+        ignore_unknown: Ignore label pixels whose colour is none of the six.
+    """
+    from frugalseg.commands import prepare_potsdam as work
+
+    work(raw, out, classes, crop, seed, ignore_unknown)
 
 
 @app.command

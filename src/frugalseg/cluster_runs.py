@@ -1,32 +1,30 @@
 """A clustering run: a folder that loads with nothing but itself.
 
-config.yaml                 everything needed to train it again, with ``task: cluster``
-state.json                  what was chosen on the way, the classes if any, and whether it finished
-weights.safetensors         trunk and heads after the last step
-lowest.safetensors          the same where the loss of the main head was lowest
-metrics.jsonl, environment.json, results/*.json, checkpoints/: as in :mod:`frugalseg.runs`
+Its files are those of :mod:`frugalseg.task_runs`; the state holds the names of classes, if any.
 """
 
-import dataclasses
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from cyclopts import Parameter
 
-from frugalseg.errors import FrugalsegError
-from frugalseg.files import write_whole
 from frugalseg.options import Names, Options, option_value
-from frugalseg.runs import FORMAT, find_run, read_settings, read_state
+from frugalseg.task_runs import (
+    WEIGHTS,
+    find_task_run,
+    open_task_run,
+    read_finished,
+    read_task_config,
+    run_task,
+)
 
 if typing.TYPE_CHECKING:
     from frugalseg.networks.heads import ClusterNet
 
+__all__ = ["WEIGHTS", "run_task"]
 TASK = "cluster"
-WEIGHTS = {"last": "weights.safetensors", "lowest": "lowest.safetensors"}
-_NEEDS = {"finished", "plan", "clusters", "sub_head"}
 
 
 @Parameter(name="*")
@@ -162,60 +160,19 @@ class ClusterRun:
     net: "ClusterNet"
 
 
-def run_task(folder: Path | str) -> str:
-    """What a run does: "segment", "cluster" or "finetune".
-
-    Raises:
-        FrugalsegError: the folder is no run.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FrugalsegError(f"{folder}: there is no such run.")
-    return str(read_settings(folder).get("task", "segment"))
-
-
 def find_cluster_run(folder: Path, config: ClusterConfig) -> dict[str, Any] | None:
-    """The state of the run in a folder; None where the folder is free. Changes nothing.
-
-    Raises:
-        FrugalsegError: the folder holds something else, or cannot be written.
-    """
-    return find_run(folder, config, read_cluster_config, _NEEDS)
+    """See :func:`frugalseg.task_runs.find_task_run`."""
+    return find_task_run(folder, config, TASK)
 
 
 def open_cluster_run(folder: Path, config: ClusterConfig) -> dict[str, Any]:
-    """Make a run folder, or open an unfinished one of the same configuration.
-
-    Returns:
-        The run's state; ``state["finished"]`` tells whether there is anything left to do.
-
-    Raises:
-        FrugalsegError: the folder holds something else, or cannot be written.
-    """
-    state = find_cluster_run(folder, config)
-    if state is None:
-        plain = {
-            k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()
-        }
-        text = yaml.safe_dump({"format": FORMAT, "task": TASK, **plain}, sort_keys=False)
-        write_whole(text.encode(), folder / "config.yaml")
-    return state or {"finished": False}
+    """See :func:`frugalseg.task_runs.open_task_run`."""
+    return open_task_run(folder, config, TASK)
 
 
 def read_cluster_config(folder: Path) -> ClusterConfig:
-    """The configuration of a clustering run.
-
-    Raises:
-        FrugalsegError: there is none, or it is of another version or task.
-    """
-    values = read_settings(folder)
-    if values.pop("task", "segment") != TASK:
-        raise FrugalsegError(f"{folder} is a segmentation run, not a clustering.")
-    unknown = set(values) - {f.name for f in dataclasses.fields(ClusterConfig)}
-    if unknown or "data" not in values:
-        said = f"has unknown settings: {', '.join(sorted(unknown))}" if unknown else "names no data"
-        raise FrugalsegError(f"{folder / 'config.yaml'} {said}.")
-    return ClusterConfig(**values)
+    """See :func:`frugalseg.task_runs.read_task_config`."""
+    return read_task_config(folder, TASK, ClusterConfig)
 
 
 def build_net(plan: Plan, clusters: int, pretrained: bool | None = None) -> "ClusterNet":
@@ -252,23 +209,9 @@ def load_cluster_run(folder: Path | str, weights: str = "last") -> ClusterRun:
     from frugalseg.runs import load_weights
 
     folder = Path(folder)
-    if not folder.is_dir():
-        raise FrugalsegError(f"{folder}: there is no such run.")
-    config = read_cluster_config(folder)
-    state = read_state(folder, _NEEDS) if (folder / "state.json").exists() else {}
-    path = folder / WEIGHTS[weights]
-    if not state.get("finished") or not path.is_file():
-        raise FrugalsegError(
-            f"{folder} is not finished: give the same 'frugalseg cluster' command again to go on."
-        )
-    try:
-        plan = Plan(**state["plan"])
-    except TypeError as error:
-        raise FrugalsegError(
-            f"{folder / 'state.json'} is of another version of frugalseg: train the run again."
-        ) from error
+    config, plan, state = read_finished(folder, TASK, ClusterConfig, Plan, weights)
     net = build_net(plan, state["clusters"], pretrained=False)
-    load_weights(net, path)
+    load_weights(net, folder / WEIGHTS[weights])
     chosen = state if weights == "last" else state["lowest"]
     heads = (chosen["sub_head"], chosen["over_sub_head"])
     return ClusterRun(folder, config, plan, state, state["clusters"], *heads, net.eval())

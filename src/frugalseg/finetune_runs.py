@@ -9,26 +9,23 @@ metrics.jsonl, environment.json, results/*.json, checkpoints/: as in :mod:`fruga
 The clustering run is not needed once the training has ended.
 """
 
-import dataclasses
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from cyclopts import Parameter
 
 from frugalseg.cluster_runs import Plan, build_net
-from frugalseg.errors import FrugalsegError
-from frugalseg.files import write_whole
 from frugalseg.options import Options, option_value
-from frugalseg.runs import FORMAT, find_run, load_weights, read_settings, read_state
+from frugalseg.runs import load_weights
+from frugalseg.task_runs import WEIGHTS, find_task_run, open_task_run, read_finished
 
 if typing.TYPE_CHECKING:
     from frugalseg.networks.heads import SupervisedNet
 
 TASK = "finetune"
-_NEEDS = {"finished", "plan", "views", "class_names"}
+NEEDS = frozenset({"finished", "plan", "views", "class_names"})
 
 
 @Parameter(name="*")
@@ -103,35 +100,13 @@ class FinetuneRun:
 
 
 def find_finetune_run(folder: Path, config: FinetuneConfig) -> dict[str, Any] | None:
-    """The state of the run in a folder; None where the folder is free. Changes nothing.
-
-    Raises:
-        FrugalsegError: the folder holds something else, or cannot be written.
-    """
-    return find_run(folder, config, read_finetune_config, _NEEDS)
+    """See :func:`frugalseg.task_runs.find_task_run`."""
+    return find_task_run(folder, config, TASK, NEEDS)
 
 
-def open_finetune_run(folder: Path, config: FinetuneConfig) -> None:
-    """Write the configuration into a run folder that :func:`find_finetune_run` found free."""
-    plain = dataclasses.asdict(config)
-    text = yaml.safe_dump({"format": FORMAT, "task": TASK, **plain}, sort_keys=False)
-    write_whole(text.encode(), folder / "config.yaml")
-
-
-def read_finetune_config(folder: Path) -> FinetuneConfig:
-    """The configuration of a fine-tuned run.
-
-    Raises:
-        FrugalsegError: there is none, or it is of another version or task.
-    """
-    values = read_settings(folder)
-    if values.pop("task", "segment") != TASK:
-        raise FrugalsegError(f"{folder} is no fine-tuned run.")
-    unknown = set(values) - {f.name for f in dataclasses.fields(FinetuneConfig)}
-    if unknown or "run" not in values:
-        said = f"has unknown settings: {', '.join(sorted(unknown))}" if unknown else "names no run"
-        raise FrugalsegError(f"{folder / 'config.yaml'} {said}.")
-    return FinetuneConfig(**values)
+def open_finetune_run(folder: Path, config: FinetuneConfig) -> dict[str, Any]:
+    """See :func:`frugalseg.task_runs.open_task_run`."""
+    return open_task_run(folder, config, TASK, NEEDS)
 
 
 def build_supervised(plan: Plan, classes: int, size: int, hidden: int) -> "SupervisedNet":
@@ -157,22 +132,8 @@ def load_finetune_run(folder: Path | str) -> FinetuneRun:
         FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise FrugalsegError(f"{folder}: there is no such run.")
-    config = read_finetune_config(folder)
-    state = read_state(folder, _NEEDS) if (folder / "state.json").exists() else {}
-    path = folder / "weights.safetensors"
-    if not state.get("finished") or not path.is_file():
-        raise FrugalsegError(
-            f"{folder} is not finished: give the same 'frugalseg finetune' command again to go on."
-        )
-    try:
-        plan = Plan(**state["plan"])
-    except TypeError as error:
-        raise FrugalsegError(
-            f"{folder / 'state.json'} is of another version of frugalseg: train the run again."
-        ) from error
+    config, plan, state = read_finished(folder, TASK, FinetuneConfig, Plan, needs=NEEDS)
     names = tuple(state["class_names"])
     net = build_supervised(plan, len(names), state["views"]["size"], config.hidden)
-    load_weights(net, path)
+    load_weights(net, folder / WEIGHTS["last"])
     return FinetuneRun(folder, config, plan, state["views"], names, state, net.eval())

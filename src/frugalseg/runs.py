@@ -67,7 +67,7 @@ class SegmentConfig:
         classes: A classes.csv (name,id,colour,target); by default the one in the folder.
         ignore: Name or id of a class to ignore; may be given several times.
         targets: Name of a class one mainly looks for; may be given several times.
-        mapping: A mapping.csv that merges fine classes into coarse ones.
+        mapping: A mapping.csv that merges classes into coarser ones, or a name such as camvid-3.
         val_share: Share of the training images held out where the folder has no val.
         hold_out: Share of the training images held out for every choice; val then decides nothing.
         precision: Number format of the training, such as bf16-mixed (Lightning's names).
@@ -262,8 +262,9 @@ def read_config(folder: Path) -> SegmentConfig:
     """
     path = folder / "config.yaml"
     values = read_settings(folder)
-    if values.pop("task", "segment") != "segment":
-        raise FrugalsegError(f"{folder} is a clustering run, not a segmentation.")
+    task = values.pop("task", "segment")
+    if task != "segment":
+        raise FrugalsegError(f"{folder} is a {task} run, not a segmentation.")
     known = {f.name for f in dataclasses.fields(SegmentConfig)}
     unknown = set(values) - known
     if unknown or "data" not in values:

@@ -18,9 +18,11 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.networks.heads import ClusterNet
 from frugalseg.networks.trunks import Trunk
 from frugalseg.training import cluster as training
+from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.cluster_plan import make_plan, training_indices
-from frugalseg.training.cluster_tasks import Draw, FeatureTask, Turns
+from frugalseg.training.cluster_tasks import FeatureTask
 from frugalseg.training.features import frozen_features, nearest_images
+from frugalseg.training.restarts import read_history
 from shapes import TINY, shapes, train
 
 
@@ -64,7 +66,7 @@ def test_a_run_trains_loads_and_says_how_it_went(tmp_path: Path) -> None:
     assert min(state["losses"]) == state["spread_over_restarts"]["least"]
     assert state["oracle"]["step"] == 3
     assert not (run.folder / "checkpoints").exists()
-    lines = training.read_history(run.folder)
+    lines = read_history(run.folder)
     assert {line["training"] for line in lines} == {"cluster-0", "cluster-1"}
     assert {"main", "over", "balance", "doubt", "accuracy"} <= lines[0].keys()
     with torch.inference_mode():

@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch.nn import functional
 
-from frugalseg.training import views
+from frugalseg.training import view_colours, views
 from frugalseg.training.views import PRESETS, Views
 
 PLAIN = Views(side=12, size=8, crops=(8,), plain_crops=(8,), test_crop=8)
@@ -110,7 +110,7 @@ def test_hue_is_that_of_the_standard_library() -> None:
     image = noise(2, 4)
     image[0, :, 0, 0] = 0.3  # grey has no hue
     turns = torch.tensor([0.1, -0.12])[:, None, None, None]
-    made = views.turn_hue(image, turns)
+    made = view_colours.turn_hue(image, turns)
     for i in range(2):
         for row in range(4):
             for column in range(4):
@@ -123,7 +123,7 @@ def test_hue_is_that_of_the_standard_library() -> None:
 def test_colours_are_mixed_with_what_they_lose(which: str) -> None:
     settings = dataclasses.replace(PLAIN, **{which: 0.4})
     image = noise(60) * 0.5 + 0.2  # nothing is clamped
-    made = views.jitter(image, seeded(), settings)
+    made = view_colours.jitter(image, seeded(), settings)
     luma = (image * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
     without = {
         "brightness": torch.zeros(1),
@@ -141,13 +141,13 @@ def test_colours_are_mixed_with_what_they_lose(which: str) -> None:
 def test_grey_images_have_no_colours_to_change() -> None:
     settings = dataclasses.replace(PLAIN, channels=1, saturation=1.0, hue=0.5)
     image = noise(3, channels=1)
-    assert torch.equal(views.jitter(image, seeded(), settings), image)
+    assert torch.equal(view_colours.jitter(image, seeded(), settings), image)
 
 
 def test_sobel_is_that_of_scipy_on_grey() -> None:
     image = noise(2)
     luma = (image * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1).numpy()
-    made = views.sobel(image).numpy()
+    made = view_colours.sobel(image).numpy()
     for i in range(2):
         for channel, axis in ((0, 1), (1, 0)):
             expected = -ndimage.sobel(luma[i], axis=axis, mode="constant")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from frugalseg.cluster_runs import ClusterConfig, ClusterRun, load_cluster_run
-from frugalseg.commands.common import named, progress, result_path, say
+from frugalseg.commands.common import named, progress, result_path, same_data, say
 from frugalseg.errors import FrugalsegError
 
 
@@ -82,7 +82,7 @@ def compare(folders: Sequence[Path], split: str | None, out: Path) -> None:
     from frugalseg.reports.compare_clusters import write_cluster_comparison
 
     runs = [load_cluster_run(folder) for folder in folders]
-    _same_data(runs)
+    same_data([(run.folder, run.config.data) for run in runs])
     results, assigned = [], {}
     for run in runs:
         where = split or run.config.split
@@ -174,16 +174,6 @@ def _evaluate(run: ClusterRun, data: Path | None, split: str, labels: str | None
         config = dataclasses.replace(config, labels=labels)
     images = _open(dataclasses.replace(config, split=split))
     return result_of(run, answer_images(run, images, split, _bar), images, split)
-
-
-def _same_data(runs: Sequence[ClusterRun]) -> None:
-    names = [Path(run.config.data).resolve().name for run in runs]
-    for run, name in zip(runs, names, strict=True):
-        if name != names[0]:
-            raise FrugalsegError(
-                f"{runs[0].folder} was trained on {names[0]}, {run.folder} on {name}: "
-                "compare runs on one data set."
-            )
 
 
 def _print(results: Sequence[dict[str, Any]]) -> None:

@@ -44,3 +44,14 @@ def named(
             "give one folder at a time."
         )
     return files
+
+
+def same_data(runs: Sequence[tuple[Path, str]]) -> None:
+    """Refuse to compare runs of different data: folders of runs, and the data of each."""
+    first, data = runs[0][0], Path(runs[0][1]).resolve().name
+    for folder, other in runs:
+        name = Path(other).resolve().name
+        if name != data:
+            raise FrugalsegError(
+                f"{first} was trained on {data}, {folder} on {name}: compare runs on one data set."
+            )

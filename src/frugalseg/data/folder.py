@@ -9,18 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalseg.data._tables import read_table
 from frugalseg.data.classes import (
     IGNORE_INDEX,
     ClassList,
-    FineClass,
-    SegmentationClass,
     ignored_ids,
     infer_classes,
     read_classes,
     refuse_binary,
 )
-from frugalseg.data.colours import distinct_colours
 from frugalseg.data.images import IMAGE_SUFFIXES
 from frugalseg.data.layout import (
     Problem,
@@ -31,6 +27,7 @@ from frugalseg.data.layout import (
     size_problems,
 )
 from frugalseg.data.masks import read_raw
+from frugalseg.data.merging import mapping_path, merge_classes
 from frugalseg.errors import FrugalsegError
 
 _BINARY_PROBE = 64  # masks looked at for 0 and 255 alone
@@ -70,7 +67,8 @@ def open_folder(
         seed: draws the splits that the folder does not give.
         targets: names of the classes one mainly looks for, in place of those marked.
         mapping: a CSV file (fine_id,fine_name,coarse_id,coarse_name), also looked for in the
-            folder: the masks hold fine ids, the data set has the coarse classes.
+            folder, or the name of one that is supplied (camvid-3): the masks hold fine ids, the
+            data set has the coarse classes.
         val_share: share of the training images held out for validation where there is no val.
         test_share: share of all images held out for testing where no split at all is given.
 
@@ -83,7 +81,7 @@ def open_folder(
     root = Path(root)
     found = find_samples(root)
     samples = [sample for split in found.splits.values() for sample in split]
-    _raise_first(root, found.problems or size_problems(samples))
+    raise_problems(root, found.problems or size_problems(samples))
     if not samples:
         raise FrugalsegError(f"{root}: there is no image with a mask.")
     class_list = folder_classes(root, samples, classes, ignore, targets, mapping)
@@ -92,7 +90,7 @@ def open_folder(
     return SegmentationFolder(root, class_list, splits)
 
 
-def _raise_first(root: Path, problems: Sequence[Problem]) -> None:
+def raise_problems(root: Path, problems: Sequence[Problem]) -> None:
     """Raise for the first kind of problem: how many files, the first names, what to do."""
     if not problems:
         return
@@ -153,7 +151,7 @@ def folder_classes(
     else:
         classes = None
     if mapping is not None:
-        classes = merge_classes(classes, _mapping_path(root, mapping), ignore)
+        classes = merge_classes(classes, mapping_path(root, mapping), ignore)
     assert classes is not None
     return classes if targets is None else classes.with_targets(targets)
 
@@ -167,82 +165,6 @@ def _ids_only(samples: Sequence[Sample]) -> Iterator[NDArray[np.integer]]:
                 "Say what they mean in a classes.csv (name,id,colour,target) in the folder."
             )
         yield raw
-
-
-def _mapping_path(root: Path, mapping: Path | str) -> Path:
-    """Where the mapping file is: as given, or in the folder."""
-    inside = root / mapping
-    return inside if not Path(mapping).exists() and inside.exists() else Path(mapping)
-
-
-def merge_classes(
-    classes: ClassList | None, path: Path | str, ignore: Sequence[str | int] = ()
-) -> ClassList:
-    """Merge classes into coarser ones.
-
-    A coarse class is a target where all of its fine classes are.
-
-    Args:
-        classes: the fine classes; None where there is no list (masks of ids alone).
-        path: a CSV file with the columns fine_id, fine_name, coarse_id, coarse_name.
-        ignore: names or ids of coarse classes to leave out.
-
-    Raises:
-        FrugalsegError: the file cannot be read, or does not fit the class list.
-    """
-    path = Path(path)
-    into, names = _read_mapping(path)
-    known = {c.id: c for c in classes.classes} if classes else {}
-    ignored = classes.ignored_ids if classes else frozenset[int]()
-    for c in known.values():
-        if c.id not in into and c.id not in ignored:
-            raise FrugalsegError(f"{path}: no line for the class {c.name} (id {c.id}). Add one.")
-    extra = sorted(into.keys() - known.keys()) if classes else []
-    if extra:
-        raise FrugalsegError(f"{path}: the fine id {extra[0]} is not in the class list.")
-    members = {
-        coarse: [known[f].target for f in into if f in known and into[f] == coarse]
-        for coarse in names
-    }
-    coarse = [
-        SegmentationClass(names[id_], id_, colour, bool(members[id_]) and all(members[id_]))
-        for id_, colour in zip(sorted(names), distinct_colours(len(names)), strict=True)
-    ]
-    left_out = ignored_ids(coarse, ignore) | {
-        c.id for c in coarse if c.name.lower() in ("void", "ignore", "ignored")
-    }
-    fine = tuple(
-        FineClass(id_, into.get(id_), known[id_].colour if id_ in known else None)
-        for id_ in sorted(into.keys() | known.keys())
-    )
-    return ClassList(tuple(coarse), frozenset(left_out), fine)
-
-
-def _read_mapping(path: Path) -> tuple[dict[int, int], dict[int, str]]:
-    """Coarse id by fine id, and coarse name by coarse id."""
-    into: dict[int, int] = {}
-    names: dict[int, str] = {}
-    rows = read_table(path, ("fine_id", "fine_name", "coarse_id", "coarse_name"))
-    for line, row in rows:
-        try:
-            fine, coarse = int(row["fine_id"]), int(row["coarse_id"])
-        except ValueError:
-            raise FrugalsegError(
-                f"{path}, line {line}: fine_id and coarse_id must be whole numbers."
-            ) from None
-        name = row["coarse_name"]
-        if not (0 <= fine <= 65535 and 0 <= coarse <= 65535):
-            raise FrugalsegError(f"{path}, line {line}: ids must lie from 0 to 65535.")
-        if fine in into:
-            raise FrugalsegError(f"{path}, line {line}: the fine id {fine} is listed twice.")
-        if names.setdefault(coarse, name) != name:
-            raise FrugalsegError(
-                f"{path}, line {line}: the coarse id {coarse} is {names[coarse]!r} and {name!r}."
-            )
-        into[fine] = coarse
-    if not into:
-        raise FrugalsegError(f"{path}: the mapping is empty.")
-    return into, names
 
 
 def hold_out(

@@ -97,6 +97,60 @@ def read_image_bytes(content: bytes, path: Path) -> NDArray[np.uint8]:
         return _upright(image, 1)
 
 
+def read_bands(path: Path | str, bands: int) -> NDArray[np.uint8]:
+    """Read an image of so many bands of 8 bits as they are, such as colour and infrared.
+
+    Args:
+        path: a file whose pixels have that many values (a TIFF or PNG file that other programs
+            take for colour and transparency).
+        bands: how many.
+
+    Returns:
+        (H, W, bands).
+
+    Raises:
+        FrugalsegError: the file cannot be read, or has another number of bands.
+    """
+    path = Path(path)
+    with reading(path), Image.open(path) as image:
+        pixels = np.array(ImageOps.exif_transpose(image))
+    if pixels.ndim != 3 or pixels.shape[2] != bands or pixels.dtype != np.uint8:
+        there = pixels.shape[2] if pixels.ndim == 3 else 1
+        raise FrugalsegError(
+            f"{path} has {there} bands of {pixels.dtype}; {bands} of 8 bits are needed."
+        )
+    return pixels
+
+
+def read_with_infrared(path: Path | str) -> NDArray[np.uint8]:
+    """Read an image with its infrared band, which lies beside it as a grey image.
+
+    `images/a/b.png` (or `unlabelled/a/b.png`) has its band in `infrared/a/b.png`.
+
+    Args:
+        path: the image, in a folder called images or unlabelled, or below one.
+
+    Returns:
+        (H, W, 4): red, green, blue, infrared.
+
+    Raises:
+        FrugalsegError: there is no such band, it is of another size, or a file is broken.
+    """
+    path = Path(path)
+    image = read_image(path)
+    above = next((p for p in path.parents if p.name in ("images", "unlabelled")), None)
+    if above is None:
+        raise FrugalsegError(f"{path} is not below a folder images, beside which infrared/ lies.")
+    band_path = above.parent / "infrared" / path.relative_to(above).with_suffix(".png")
+    band = read_image(band_path)
+    if band.shape != image.shape:
+        raise FrugalsegError(
+            f"{band_path} has {band.shape[0]}x{band.shape[1]} pixels, its image "
+            f"{image.shape[0]}x{image.shape[1]}."
+        )
+    return np.concatenate([image, band[..., :1]], 2)
+
+
 def _upright(image: Image.Image, reduce: int) -> NDArray[np.uint8]:
     """Decode, turn upright and convert an opened image, `reduce` times smaller."""
     width, height = image.size

@@ -16,6 +16,8 @@ LAYOUTS = (
     "or images/ with masks/ (and a split.csv where the split is given)"
 )
 
+NO_MASK = "images without a mask"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -56,13 +58,8 @@ def find_samples(root: Path) -> Found:
         FrugalsegError: the folder is missing, unreadable, no folder, of no known layout, or empty.
     """
     require_folder(root)
-    layouts: tuple[Callable[[str], tuple[Path, Path]], ...] = (
-        lambda split: (root / split, root / f"{split}annot"),
-        lambda split: (root / split / "images", root / split / "masks"),
-        lambda split: (root / "images" / split, root / "masks" / split),
-    )
     found = Found()
-    for layout in layouts:
+    for layout in _layouts(root):
         pairs = {split: layout(split) for split in SPLITS}
         present = {s: p for s, p in pairs.items() if p[0].is_dir() and p[1].is_dir()}
         for split, (images, masks) in present.items():
@@ -82,6 +79,22 @@ def find_samples(root: Path) -> Found:
     if not any(found.splits.values()) and not found.problems:
         raise FrugalsegError(f"{root}: its folders of images and masks are empty.")
     return found
+
+
+def _layouts(root: Path) -> tuple[Callable[[str], tuple[Path, Path]], ...]:
+    """Folders of images and of masks of a split, in each layout that has a folder for each."""
+    return (
+        lambda split: (root / split, root / f"{split}annot"),
+        lambda split: (root / split / "images", root / split / "masks"),
+        lambda split: (root / "images" / split, root / "masks" / split),
+    )
+
+
+def is_paired(root: Path) -> bool:
+    """Whether a folder has one of the layouts of images and masks, whole or not."""
+    pairs = [layout(split) for layout in _layouts(root) for split in SPLITS]
+    pairs.append((root / "images", root / "masks"))
+    return any(images.is_dir() and masks.is_dir() for images, masks in pairs)
 
 
 def _refuse_lone_folders(pairs: dict[str, tuple[Path, Path]]) -> None:
@@ -141,7 +154,7 @@ def _pair(root: Path, images: Path, masks: Path, problems: list[Problem]) -> lis
     mask_files = _by_stem(masks, MASK_SUFFIXES | {".jpg", ".jpeg"}, problems)
     for name in sorted(image_files.keys() - mask_files.keys()):
         text = f"there is no mask {masks.relative_to(root) / name}.png"
-        problems.append(Problem("images without a mask", str(image_files[name]), text))
+        problems.append(Problem(NO_MASK, str(image_files[name]), text))
     for name in sorted(mask_files.keys() - image_files.keys()):
         text = f"there is no image of this name in {images.relative_to(root)}"
         problems.append(Problem("masks without an image", str(mask_files[name]), text))

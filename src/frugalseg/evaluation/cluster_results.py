@@ -1,4 +1,4 @@
-"""Result files of clusterings, and the tables made from them."""
+"""Result files of clusterings and discoveries, and the tables made from them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def cluster_result(
     health: Mapping[str, float],
     losses: Sequence[float],
     scores: Mapping[str, Any] | None,
+    task: str = TASK,
 ) -> dict[str, Any]:
     """A result for :func:`write_cluster_result`.
 
@@ -33,11 +34,13 @@ def cluster_result(
         what: was run: "run", "data", "split", "images", "config_hash", "seed", "clusters", ...
         health: as `frugalseg.information.clustering_health` gives it.
         losses: of the sub-heads, in nats.
-        scores: as `frugalseg.information.agreement_scores` gives them; None without labels.
+        scores: as `frugalseg.information.agreement_scores` or, of a discovery,
+            `frugalseg.evaluation.regions.region_scores` gives them; None without labels.
+        task: "cluster" or "discover".
     """
     return {
         "format": FORMAT,
-        "task": TASK,
+        "task": task,
         "what": {"command": command_line(), **what},
         "environment": environment(),
         "health": dict(health),
@@ -59,8 +62,12 @@ def write_cluster_result(result: Mapping[str, Any], path: Path) -> None:
     write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), path)
 
 
-def read_cluster_result(path: Path) -> dict[str, Any]:
-    """Read a result file of a clustering.
+def read_cluster_result(path: Path, task: str = TASK) -> dict[str, Any]:
+    """Read a result file of a clustering or of a discovery.
+
+    Args:
+        path: the file.
+        task: "cluster" or "discover".
 
     Raises:
         FrugalsegError: the file is missing, not JSON, of another kind, or lacks something.
@@ -70,8 +77,9 @@ def read_cluster_result(path: Path) -> dict[str, Any]:
         result = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FrugalsegError(f"{path}: the result cannot be read ({error}). {again}") from error
-    if not isinstance(result, dict) or result.get("task") != TASK:
-        raise FrugalsegError(f"{path}: this is no result of a clustering. {again}")
+    if not isinstance(result, dict) or result.get("task") != task:
+        kind = {TASK: "clustering"}.get(task, "discovery")
+        raise FrugalsegError(f"{path}: this is no result of a {kind}. {again}")
     missing = _missing(result)
     if missing:
         raise FrugalsegError(f"{path}: the result lacks {', '.join(missing)}. {again}")
@@ -96,7 +104,8 @@ def _score(name: str) -> Callable[[dict[str, Any]], float | None]:
     return value
 
 
-COLUMNS: tuple[tuple[str, str, Callable[[dict[str, Any]], float | None]], ...] = (
+Columns = tuple[tuple[str, str, Callable[[dict[str, Any]], float | None]], ...]
+COLUMNS: Columns = (
     ("accuracy", ".3f", _score("accuracy")),
     ("NMI", ".3f", _score("nmi")),
     ("ARI", ".3f", _score("ari")),
@@ -104,6 +113,21 @@ COLUMNS: tuple[tuple[str, str, Callable[[dict[str, Any]], float | None]], ...] =
     ("clusters used", ".0f", lambda result: result["health"]["used"]),
     ("doubt", ".3f", lambda result: result["health"]["doubt"]),
 )
+
+
+REGION_COLUMNS: Columns = (
+    ("accuracy", ".3f", _score("accuracy")),
+    ("mIoU", ".3f", _score("miou")),
+    ("one region", ".3f", _score("accuracy_of_one_region")),
+    ("loss", ".3f", lambda result: min(result["losses"], default=None)),
+    ("regions used", ".0f", lambda result: result["health"]["used"]),
+    ("doubt", ".3f", lambda result: result["health"]["doubt"]),
+)
+
+
+def columns_of(results: Sequence[dict[str, Any]]) -> Columns:
+    """The columns of a table of results, which are all of one task."""
+    return COLUMNS if results[0]["task"] == TASK else REGION_COLUMNS
 
 
 def group_cluster_seeds(results: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -121,13 +145,14 @@ def group_cluster_seeds(results: Sequence[dict[str, Any]]) -> list[list[dict[str
 
 def cluster_table(results: Sequence[dict[str, Any]]) -> str:
     """Markdown: one row a group of results that differ by seed alone: mean, (least to greatest)."""
-    header = ["run", "data", "trunk", "clusters", "seeds", *(name for name, _, _ in COLUMNS)]
+    columns = columns_of(results)
+    header = ["run", "data", "trunk", "clusters", "seeds", *(name for name, _, _ in columns)]
     rows = []
     for group in group_cluster_seeds(results):
         what = group[0]["what"]
         names = what["run"] if len(group) == 1 else f"{what['run']}, ..."
         words = [names, what["data"], what.get("trunk", ""), what["clusters"], len(group)]
-        rows.append([*map(str, words), *(_spread(group, v, form) for _, form, v in COLUMNS)])
+        rows.append([*map(str, words), *(_spread(group, v, form) for _, form, v in columns)])
     rule = ["---" if i < 3 else "---:" for i in range(len(header))]
     lines = [header, rule, *([cell.replace("|", r"\|") for cell in row] for row in rows)]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -10,6 +10,7 @@ from frugalseg.information.assignment import (
     mean_and_spread,
     one_to_one,
 )
+from frugalseg.information.dense import displaced_joint, iic_segmentation_loss
 from frugalseg.information.health import clustering_health
 from frugalseg.information.joint import (
     entropy,
@@ -28,8 +29,10 @@ __all__ = [
     "agreement_scores",
     "clustering_health",
     "confusion",
+    "displaced_joint",
     "entropy",
     "iic_loss",
+    "iic_segmentation_loss",
     "joint_distribution",
     "joint_from_counts",
     "many_to_one",

@@ -96,6 +96,29 @@ def cifar10_features(
 
 
 @app.command
+def segmentation_baselines(
+    data: Path,
+    /,
+    *,
+    out: Path,
+    mapping: str | None = None,
+    ignore: Names = (),
+    fit: str = "train",
+    score: str = "val",
+    height: int = 128,
+    seeds: Seeds = (0, 1, 2),
+    methods: Names = (),
+) -> None:
+    """Groups of pixels: k-means on colours, segments and features, scored by masks."""
+    from frugalseg.data.folder import open_folder
+    from frugalseg.recipes.segmentation_baselines import run_segmentation_baselines
+
+    folder = open_folder(data, mapping=mapping, ignore=ignore)
+    table = run_segmentation_baselines(folder, out, fit, score, height, seeds, methods, _say)
+    print(table, end="")
+
+
+@app.command
 def labels(runs: list[Path], /, *, out: Path, shares: Shares = (), numbers: Seeds = ()) -> None:
     """Accuracy of finished runs against the share of labels, and for suggested against random."""
     from frugalseg.recipes.semi import NUMBERS, SHARES, run_label_curves

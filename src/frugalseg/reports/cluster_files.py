@@ -137,7 +137,7 @@ def _report(
 
 def _history(run: ClusterRun) -> list[dict[str, Any]]:
     """The learning curves of the training that was kept."""
-    from frugalseg.training.cluster import read_history
+    from frugalseg.training.restarts import read_history
 
     lines = read_history(run.folder)
     return [line for line in lines if line.get("training") == run.state.get("training")]

@@ -15,12 +15,15 @@ class Remark:
     text: str
 
 
-def health_in_words(health: Mapping[str, Any], losses: Sequence[float] = ()) -> list[Remark]:
+def health_in_words(
+    health: Mapping[str, Any], losses: Sequence[float] = (), things: str = "images"
+) -> list[Remark]:
     """Say what the numbers of a clustering mean.
 
     Args:
         health: as `frugalseg.information.clustering_health` gives it.
         losses: of the sub-heads, or of restarts: the lowest was taken.
+        things: what is divided, in the plural: images, or places of images.
 
     Returns:
         Remarks, the gravest first; one sound remark where there is nothing to say.
@@ -29,7 +32,7 @@ def health_in_words(health: Mapping[str, Any], losses: Sequence[float] = ()) -> 
     agreement = health.get("agreement")
     said = _sizes(health) + _doubts(health) + _spread(losses)
     if said:
-        return [Remark(False, text) for text in said]
+        return [Remark(False, text.replace("images", things)) for text in said]
     pairs = "" if agreement is None else f", two views of an image agree in {agreement:.0%}"
     return [
         Remark(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalseg.evaluation.cluster_results import COLUMNS, group_cluster_seeds
+from frugalseg.evaluation.cluster_results import TASK, Columns, columns_of, group_cluster_seeds
 from frugalseg.evaluation.results import mean_and_range
 from frugalseg.files import write_whole
 from frugalseg.reports._page import render
@@ -33,11 +33,13 @@ def write_cluster_comparison(
         FrugalsegError: the file cannot be written.
     """
     sets = dict.fromkeys(f"{r['what']['data']}, {r['what']['split']}" for r in results)
+    columns = columns_of(results)
+    kind = "Clusterings" if results[0]["task"] == TASK else "Discoveries"
     page = render(
         "compare_clusters.html",
-        title=f"Clusterings of {' and '.join(sets)}",
-        columns=[name for name, _, _ in COLUMNS],
-        rows=[_row(group) for group in group_cluster_seeds(results)],
+        title=f"{kind} of {' and '.join(sets)}",
+        columns=[name for name, _, _ in columns],
+        rows=[_row(group, columns) for group in group_cluster_seeds(results)],
         remarks=[
             (r["what"]["run"], remark)
             for r in results
@@ -50,9 +52,9 @@ def write_cluster_comparison(
     write_whole(page.encode(), path)
 
 
-def _row(group: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _row(group: Sequence[dict[str, Any]], columns: Columns) -> dict[str, Any]:
     cells = []
-    for _, form, value in COLUMNS:
+    for _, form, value in columns:
         numbers = mean_and_range(group, value)
         if numbers is None:
             cells.append({"text": "none", "range": ""})

@@ -8,7 +8,7 @@ its four sides the problem becomes one on a torus, where Tutte's embedding theor
 import torch
 from torch import Tensor
 
-from frugalseg.sampling._threads import in_parts
+from frugalseg._threads import in_parts
 from frugalseg.sampling.grids import uniform_sampling
 
 MAX_STEPS = 400

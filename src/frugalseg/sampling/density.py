@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from frugalseg._threads import in_parts
 from frugalseg.sampling._springs import rest_positions
-from frugalseg.sampling._threads import in_parts
 from frugalseg.sampling.grids import (
     blend_with_uniform,
     folded_cells,

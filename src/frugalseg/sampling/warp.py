@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from frugalseg.sampling._threads import in_parts
+from frugalseg._threads import in_parts
 from frugalseg.sampling.grids import cell_spacing, check_sampling
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]

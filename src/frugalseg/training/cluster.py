@@ -1,9 +1,8 @@
 """Train a clustering run: features where the trunk is frozen, restarts, the best of them kept."""
 
 import dataclasses
-import json
-import shutil
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from frugalseg._memory import keep_freed_memory
 from frugalseg.cluster_runs import (
-    WEIGHTS,
+    TASK,
     ClusterConfig,
     Plan,
     build_net,
@@ -23,20 +22,28 @@ from frugalseg.cluster_runs import (
 )
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.results import environment
-from frugalseg.files import write_whole
-from frugalseg.information import clustering_health, iic_loss, mean_and_spread
+from frugalseg.information import clustering_health, iic_loss
 from frugalseg.networks.heads import ClusterNet, principal_directions, project
 from frugalseg.networks.trunks import settle_batch_norm
-from frugalseg.runs import config_hash, load_weights, read_state, save_weights, write_state
+from frugalseg.training.agreement import Turns
 from frugalseg.training.cluster_plan import (
     make_plan,
     open_image_data,
     training_indices,
     view_settings,
 )
-from frugalseg.training.cluster_tasks import ClusterTask, FeatureTask, ImageTask, Turns
+from frugalseg.training.cluster_tasks import ClusterTask, FeatureTask, ImageTask
 from frugalseg.training.features import frozen_features, nearest_images
+from frugalseg.training.restarts import (
+    LOWEST,
+    finish_run,
+    hardware,
+    seed_everything,
+    state_of_run,
+    train_seed,
+    training_name,
+    write_environment,
+)
 from frugalseg.training.views import test_view
 
 JUDGED = 4000  # images on which sub-heads and restarts are compared, and batch norm settles
@@ -93,7 +100,7 @@ def train_clustering(
     plan = make_plan(config, images)
     check_hardware(*hardware(config))
     main = is_main_process()
-    state = _state(folder, config, main)
+    state = state_of_run(folder, lambda: find_cluster_run(folder, config))
     if state.get("finished"):
         say(f"{folder} is finished already.")
         return
@@ -101,29 +108,41 @@ def train_clustering(
     build_net(plan, 2 if config.clusters == "auto" else config.clusters)
     if main:
         open_cluster_run(folder, config)
-        text = json.dumps({**environment(), "seed": config.seed}, indent=1)
-        write_whole(text.encode(), folder / "environment.json")
+        write_environment(folder, config.seed)
     material = gather(config, plan, images, folder, progress, say)
     found: dict[str, Any] = {"class_names": list(images.class_names)}
-    if config.clusters == "auto":
-        from frugalseg.training.count import count_clusters
-
-        found["counts"] = count_clusters(config, plan, material, folder, progress, say)
+    clusters = config.clusters
+    if clusters == "auto":
+        found["counts"] = _count(config, plan, material, folder, progress, say)
         clusters = int(found["counts"]["chosen"])
-    else:
-        clusters = config.clusters
-    outcomes = [
-        _train_once(config, plan, clusters, material, folder, seed, progress, say)
-        for seed in range(config.seed, config.seed + config.restarts)
-    ]
+    outcomes = []
+    for seed in range(config.seed, config.seed + config.restarts):
+        name = training_name(TASK, config, seed)
+        say(f"Training {'the heads' if plan.frozen else 'trunk and heads'}: {clusters} clusters")
+        seed_everything(seed)
+        lowest = folder / "checkpoints" / name / LOWEST
+        task = make_task(config, plan, build_net(plan, clusters), material, seed, lowest)
+        judged = partial(judge, material=material)
+        outcomes.append(train_seed(task, config, folder, name, judged, progress))
     if main:
-        _finish(folder, config, plan, clusters, outcomes, found)
+        finish_run(folder, config, plan, clusters, outcomes, found)
 
 
-def hardware(config: ClusterConfig) -> tuple[int | str, int, str]:
-    """Devices, machines and number format, as Lightning takes them."""
-    devices = int(config.devices) if config.devices.isdigit() else config.devices
-    return devices, config.nodes, config.precision
+def _count(
+    config: ClusterConfig, plan: Plan, material: Material, folder: Path, progress: bool, say: Say
+) -> dict[str, Any]:
+    """Choose the number of clusters from an overclustering trained first."""
+    from frugalseg.training.count import count_clusters
+
+    seed_everything(config.seed)
+    task = make_task(config, plan, build_net(plan, 2), material, config.seed, order=("over",))
+
+    def answers() -> tuple[Tensor, Tensor]:
+        judge(task, material)  # settles batch norm
+        return assign_in_parts(task, "over", torch.split(task.watched, 200))
+
+    say(f"Counting: an overclustering of {plan.over_clusters}, to be merged")
+    return count_clusters(task, answers, config, folder, progress, say)
 
 
 def gather(
@@ -199,7 +218,7 @@ def judge(task: ClusterTask, material: Material) -> dict[str, Any]:
     """
     if torch.cuda.is_available():  # Lightning has taken it off the device
         task.cuda()
-    net, order = task.net, task.stream.order  # type: ignore[attr-defined]
+    net, order = task.net, task.turns.order
     rng = np.random.default_rng((0, 11))
     places = torch.from_numpy(rng.permutation(material.places[order[0]])[:JUDGED])
     parts = [part for part in torch.split(places, 200) if len(part) > 1]
@@ -229,100 +248,6 @@ def assign_in_parts(task: ClusterTask, head: str, parts: Iterable[Tensor]) -> tu
             for k, part in enumerate(parts)
         ]
     return torch.cat([a for a, _ in answers], 1), torch.cat([b for _, b in answers], 2)
-
-
-def _state(folder: Path, config: ClusterConfig, main: bool) -> dict[str, Any]:
-    if main:
-        return find_cluster_run(folder, config) or {}
-    # the main process says what is wrong
-    needs = frozenset({"finished"})
-    return read_state(folder, needs) if (folder / "state.json").exists() else {}
-
-
-def _train_once(
-    config: ClusterConfig,
-    plan: Plan,
-    clusters: int,
-    material: Material,
-    folder: Path,
-    seed: int,
-    progress: bool,
-    say: Say,
-) -> dict[str, Any]:
-    """Train from one seed; its weights lie in the checkpoints afterwards."""
-    import lightning
-
-    from frugalseg.training.fit import fit
-
-    name = f"cluster-{seed}" if config.restarts > 1 else "cluster"
-    say(f"Training {'the heads' if plan.frozen else 'trunk and heads'}: {clusters} clusters")
-    lightning.seed_everything(seed, verbose=False)
-    place = folder / "checkpoints" / name
-    task = make_task(config, plan, build_net(plan, clusters), material, seed, place / "lowest.st")
-    fit(task, folder, name, *hardware(config), progress)
-    outcome: dict[str, Any] = {"seed": seed, "training": name}
-    outcome["last"] = judge(task, material)
-    save_weights(task.net, place, "last.st")
-    outcome["lowest"] = {"step": int(task.best[1]), "probe_loss": float(task.best[0])}
-    load_weights(task.net, place / "lowest.st")
-    outcome["lowest"] |= judge(task, material)
-    save_weights(task.net, place, "settled.st")
-    return outcome
-
-
-def _finish(
-    folder: Path,
-    config: ClusterConfig,
-    plan: Plan,
-    clusters: int,
-    outcomes: list[dict[str, Any]],
-    found: dict[str, Any],
-) -> None:
-    """Keep the training of lowest loss; the run is finished when its state says so."""
-    best = min(outcomes, key=lambda outcome: min(outcome["last"]["losses"]))
-    place = folder / "checkpoints" / best["training"]
-    for source, name in (("last.st", WEIGHTS["last"]), ("settled.st", WEIGHTS["lowest"])):
-        write_whole((place / source).read_bytes(), folder / name)
-    chosen = [min(outcome["last"]["losses"]) for outcome in outcomes]
-    state = {
-        "plan": dataclasses.asdict(plan),
-        "clusters": clusters,
-        **best["last"],
-        "lowest": best["lowest"],
-        "seed": best["seed"],
-        "training": best["training"],
-        "restarts": [{"seed": o["seed"], **o["last"]} for o in outcomes],
-        "spread_over_restarts": mean_and_spread(chosen),
-        "oracle": oracle_stop(folder, best["training"]),
-        "config_hash": config_hash(config),
-        **found,
-        "finished": True,
-    }
-    write_state(folder, state)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-
-
-def oracle_stop(folder: Path, training: str) -> dict[str, Any] | None:
-    """The step of highest labelled accuracy, as published figures were chosen; for comparison only.
-
-    Returns:
-        "step" and "accuracy" of the best sub-head there, on the watched images; None where
-        there are no labels.
-    """
-    lines = read_history(folder)
-    known = [line for line in lines if line["training"] == training and "accuracy" in line]
-    if not known:
-        return None
-    best = max(known, key=lambda line: max(line["accuracy"]))
-    return {"step": best["step"], "accuracy": max(best["accuracy"])}
-
-
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's metrics.jsonl; none where it has not begun."""
-    path = folder / "metrics.jsonl"
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def _refuse_equal(config: ClusterConfig, values: Tensor) -> None:

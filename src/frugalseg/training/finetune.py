@@ -30,7 +30,7 @@ from frugalseg.finetune_runs import (
 from frugalseg.networks.heads import SupervisedNet
 from frugalseg.networks.trunks import third_stage
 from frugalseg.runs import config_hash, read_state, save_weights, write_state
-from frugalseg.training.cluster_tasks import Draw, Turns
+from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.finetune_plan import Parts, check_numbers, choose_parts, choose_views
 from frugalseg.training.tasks import StepTask
 from frugalseg.training.views import Views, placed_view, transformed_views
@@ -271,7 +271,7 @@ def answer_classes(
     Args:
         net: in evaluation mode.
         images: the set.
-        indices: of the N images to answer for.
+        indices: of the N images to answer for, at least one.
         views: how views are made.
         crops: 1 (the centre) or 5 (the corners too), and mirrored where the views are flipped.
         progress: wraps the loop over pieces.
@@ -286,14 +286,15 @@ def answer_classes(
     net = net.to(device).eval()
     places = [(0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)][:crops]
     mirrors = (False, True) if crops > 1 and views.flip else (False,)
-    found = [np.zeros((0, net.head[-1].out_features), np.float32)]  # type: ignore[arg-type]
+    found: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         for start in progress(range(0, len(indices), PIECE)):
             pixels = _pixels(images, indices[start : start + PIECE], views).to(device)
             shown = [placed_view(pixels, views, place, m) for place in places for m in mirrors]
             scores = torch.stack([net(view) for view in shown]).mean(0)
             found.append(scores.softmax(1).float().cpu().numpy())
-    return np.concatenate(found)
+    whole: NDArray[np.float32] = np.concatenate(found)
+    return whole
 
 
 def _pixels(images: ImageSet, indices: NDArray[np.int64], views: Views) -> Tensor:

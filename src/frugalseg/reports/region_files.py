@@ -1,0 +1,298 @@
+"""What a discovery leaves for people: label images, overlays, a table of shares, a result file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugalseg.data.classes import ClassList, SegmentationClass, write_classes
+from frugalseg.data.colours import distinct_colours
+from frugalseg.data.masks import write_labels
+from frugalseg.data.pictures import read_picture
+from frugalseg.data.region_images import RegionImages
+from frugalseg.discover_runs import TASK, DiscoverRun
+from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.cluster_results import cluster_result
+from frugalseg.evaluation.named_regions import region_names
+from frugalseg.evaluation.regions import count_regions, region_scores
+from frugalseg.files import replacing, write_whole
+from frugalseg.information import clustering_health
+
+PLACES = 200_000  # for health, among all images...
+OF_EACH = 400  # ...and of each at most
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run answers for one image.
+
+    Attributes:
+        name: of the image.
+        labels: (H, W) regions.
+        places: (n, k) soft answers at some places.
+        pixels: (H, W, 3 or 4) the image.
+    """
+
+    name: str
+    labels: NDArray[np.uint8]
+    places: NDArray[np.float32]
+    pixels: NDArray[np.uint8]
+
+
+def region_classes(names: Sequence[str]) -> ClassList:
+    """The regions of a run as classes, ids from 0, in colours that tell them apart."""
+    colours = distinct_colours(len(names) + 1)[1:]  # the first is black
+    pairs = zip(names, colours, strict=True)
+    return ClassList(
+        tuple(SegmentationClass(name, i, colour) for i, (name, colour) in enumerate(pairs))
+    )
+
+
+def see(run: DiscoverRun, path: Path, name: str, places: int = OF_EACH) -> Seen:
+    """Answer for one image, with its soft answers at so many places.
+
+    Raises:
+        FrugalsegError: it cannot be read.
+    """
+    from frugalseg.training.discover_answers import labels_from_soft, soft_regions
+
+    pixels = read_picture(path, 4 if run.plan.views["channels"] == "rgbi" else 3)
+    soft = soft_regions(run, pixels)
+    labels = labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
+    rows = soft.flatten(1).T.numpy()
+    chosen = np.linspace(0, len(rows) - 1, min(places, len(rows))).astype(int)
+    return Seen(name, labels, rows[chosen], pixels)
+
+
+class RegionWriter:
+    """Writes what a run answers, image by image; only shares are kept.
+
+    Args:
+        run: the run.
+        out: folder for ``labels/``, ``overlays/``, ``regions.csv`` and ``classes.csv``.
+        names: of all images that are to come, from which file names are made.
+    """
+
+    def __init__(self, run: DiscoverRun, out: Path, names: Sequence[str]) -> None:
+        self.run, self.out = run, out
+        self.classes = region_classes([f"region {i}" for i in range(run.classes)])
+        self.shares: list[tuple[str, NDArray[np.float64]]] = []
+        bare = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
+        self.files = dict(zip(names, names if len(set(bare)) < len(bare) else bare, strict=True))
+
+    def write(self, seen: Seen) -> None:
+        """Write label image and overlay of one image.
+
+        Raises:
+            FrugalsegError: a file cannot be written.
+        """
+        from PIL import Image
+
+        from frugalseg.reports.pictures import overlay
+
+        name = self.files[seen.name]
+        write_labels(seen.labels, self.out / "labels" / f"{name}.png", self.classes)
+        picture = overlay(seen.pixels[..., :3], seen.labels, self.classes.colours)
+        with replacing(self.out / "overlays" / f"{name}.jpg") as temporary:
+            Image.fromarray(picture).save(temporary, format="JPEG", quality=90)
+        counts = np.bincount(seen.labels.ravel(), minlength=self.run.classes)
+        self.shares.append((seen.name, counts / counts.sum()))
+
+    def finish(self, names: Sequence[str]) -> None:
+        """Write the table of shares and the list of regions under their names.
+
+        Raises:
+            FrugalsegError: a file cannot be written.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["file", *names])
+        for file, shares in self.shares:
+            writer.writerow([file, *(f"{share:.4f}" for share in shares)])
+        write_whole(text.getvalue().encode(), self.out / "regions.csv")
+        write_classes(region_classes(names), self.out / "classes.csv")
+
+
+class RegionTally:
+    """Counts what a run answers against masks, and how sure it is; never keeps answers.
+
+    Args:
+        run: the run.
+        kinds: classes of the masks.
+    """
+
+    def __init__(self, run: DiscoverRun, kinds: int) -> None:
+        self.counts = np.zeros((run.classes, kinds), np.int64)
+        self.places: list[NDArray[np.float32]] = []
+
+    def add(self, seen: Seen, truth: NDArray[np.uint8] | None) -> None:
+        """Count one image."""
+        self.places.append(seen.places)
+        if truth is not None:
+            self.counts += count_regions(seen.labels, truth, *self.counts.shape)
+
+    @property
+    def health(self) -> dict[str, float]:
+        """As `clustering_health` gives it, of some places of each image."""
+        import torch
+
+        return clustering_health(torch.from_numpy(np.concatenate(self.places)))
+
+
+def answer_regions(
+    run: DiscoverRun,
+    data: RegionImages,
+    split: str,
+    progress: Progress = iter,
+    writer: RegionWriter | None = None,
+) -> dict[str, Any]:
+    """Answer for the images of a split, one after the other.
+
+    Args:
+        run: a finished run.
+        data: the images, and masks where they are to be scored.
+        split: which of them.
+        progress: wraps the loop over images.
+        writer: writes the answers; None where only the result is wanted.
+
+    Returns:
+        A result of :func:`frugalseg.evaluation.cluster_results.cluster_result`, and under "names"
+        those of the regions.
+
+    Raises:
+        FrugalsegError: there is no such split, an image or a mask cannot be read, or a file cannot
+            be written.
+    """
+    indices = data.indices(split)
+    kinds = data.classes.names if data.classes else ()
+    tally = RegionTally(run, len(kinds))
+    places = max(16, min(OF_EACH, PLACES // len(indices)))
+    for i in progress(indices):
+        seen = see(run, data.paths[i], data.images.names[i], places)
+        tally.add(seen, data.truth(int(i)))
+        if writer:
+            writer.write(seen)
+    scored = bool(tally.counts.sum())
+    names = region_names(tally.counts, run.classes, kinds) if scored else run.region_names
+    if writer:
+        writer.finish(names)
+    health = tally.health
+    own = data.images.root.resolve() == Path(run.config.data).resolve()
+    if own and split == run.config.split:
+        health["agreement"] = run.state["health"]["agreement"]
+    result = cluster_result(
+        what_was_run(run, data, split),
+        health,
+        run.state["losses"],
+        region_scores(tally.counts, kinds) if scored else None,
+        TASK,
+    )
+    return {**result, "names": list(names)}
+
+
+def finer_counts(
+    run: DiscoverRun, data: RegionImages, split: str, progress: Progress = iter
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """What the overclustering makes of each image.
+
+    Args:
+        run: a finished run.
+        data: the images, and masks where there are some.
+        split: which of them.
+        progress: wraps the loop over images.
+
+    Returns:
+        (N, K, C) pixels of each class in each region, C 0 without masks; (N, K) shares of each
+        region; (N,) mean entropy of the main head's answers, in nats.
+
+    Raises:
+        FrugalsegError: there is no such split, or an image or a mask cannot be read.
+    """
+    from frugalseg.training.discover_answers import labels_from_soft, soft_regions
+
+    finer, kinds = run.plan.over_classes, data.classes.num_classes if data.classes else 0
+    counts, shares, doubts = [], [], []
+    for i in progress(data.indices(split)):
+        pixels = read_picture(data.paths[i], 4 if run.plan.views["channels"] == "rgbi" else 3)
+        labels = labels_from_soft(run, soft_regions(run, pixels, "over"), pixels.shape[:2])
+        shares.append(np.bincount(labels.ravel(), minlength=finer) / labels.size)
+        soft = soft_regions(run, pixels)
+        doubts.append(float(-(soft * soft.clamp_min(1e-12).log()).sum(0).mean()))
+        truth = data.truth(int(i))
+        empty = np.zeros((finer, kinds), np.int64)
+        counts.append(empty if truth is None else count_regions(labels, truth, finer, kinds))
+    return np.stack(counts), np.stack(shares), np.array(doubts)
+
+
+def what_was_run(run: DiscoverRun, data: RegionImages, split: str) -> dict[str, Any]:
+    """The "what" of a result: all that tells this run and these images from others."""
+    from frugalseg.runs import config_hash
+
+    config, plan = run.config, run.plan
+    return {
+        "run": run.folder.name,
+        "data": data.images.name,
+        "split": split,
+        "images": len(data.indices(split)),
+        "config_hash": config_hash(config),
+        "seed": config.seed,
+        "clusters": run.classes,
+        "asked": config.classes,
+        "trunk": plan.trunk if plan.frozen or plan.pretrained else f"{plan.trunk} {plan.width}",
+        "frozen": plan.frozen,
+        "steps": plan.steps,
+        "variant": _variant(run),
+    }
+
+
+def _variant(run: DiscoverRun) -> str | None:
+    """What else tells the run from others: settings away from their defaults."""
+    default = type(run.config)(run.config.data)
+    known = {"data", "masks", "class_list", "mapping", "ignore", "seed", "classes", "trunk"}
+    known |= {"frozen", "steps", "precision", "devices", "nodes"}
+    changed = [
+        f"{name}={value}"
+        for name, value in vars(run.config).items()
+        if name not in known and value != getattr(default, name)
+    ]
+    return ", ".join(changed) or None
+
+
+def write_predictions(
+    run: DiscoverRun,
+    files: Sequence[tuple[Path, str]],
+    out: Path,
+    progress: Progress = iter,
+) -> Iterator[str]:
+    """Answer for new images and write the answers, going on past those that cannot be read.
+
+    Args:
+        run: a finished run.
+        files: images and their names.
+        out: as of :class:`RegionWriter`.
+        progress: wraps the loop over images.
+
+    Yields:
+        What is wrong with an image, in one sentence.
+
+    Raises:
+        FrugalsegError: a file cannot be written.
+    """
+    writer = RegionWriter(run, out, [name for _, name in files])
+    for path, name in progress(files):
+        try:
+            seen = see(run, path, name)
+        except FrugalsegError as error:
+            yield str(error)
+            continue
+        writer.write(seen)
+    if writer.shares:
+        writer.finish(run.region_names)

@@ -1,0 +1,182 @@
+"""What the configuration of a discovery means for the images at hand, checked before it starts."""
+
+import dataclasses
+from typing import Any
+
+from frugalseg.data.image_sets import Progress
+from frugalseg.data.region_images import RegionImages, open_region_images
+from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan
+from frugalseg.errors import FrugalsegError
+from frugalseg.networks.dense import DENSE_TRUNKS, FUSED, build_dense_trunk
+from frugalseg.networks.heads import HEADS
+from frugalseg.networks.pretrained import DEFAULT_ENCODER
+from frugalseg.training.dense_views import CHANNELS, DenseViews
+
+PHOTO_SIDE = 256  # pixels of the shorter side at which pretrained networks see photographs
+FEWEST = 2  # images
+
+
+def open_discover_data(config: DiscoverConfig, progress: Progress = iter) -> RegionImages:
+    """The images that a configuration names, and their masks where it asks for them.
+
+    Args:
+        config: the configuration.
+        progress: wraps the loop over files.
+
+    Raises:
+        FrugalsegError: there are none, there is no such split, or the masks do not fit.
+    """
+    data = open_region_images(
+        config.data, config.masks, config.class_list, config.mapping, config.ignore, progress
+    )
+    data.indices(config.split)
+    return data
+
+
+def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPlan:
+    """Fill in what the configuration leaves to the data, and refuse what cannot work.
+
+    Raises:
+        FrugalsegError: too few images, a number out of range, or settings that do not go together.
+    """
+    sizes = data.images.sizes[data.indices(config.split)]
+    _check_numbers(config, len(sizes))
+    trunk = config.trunk or (DEFAULT_ENCODER if config.channels == "rgb" else "vgg-seg")
+    own = trunk in DENSE_TRUNKS
+    pretrained = not own if config.pretrained is None else config.pretrained
+    frozen = pretrained if config.frozen is None else config.frozen
+    side = _either(config.side, PHOTO_SIDE if pretrained else 0)
+    crop = _either(config.crop, (side or PHOTO_SIDE) if frozen else 128)
+    if not side:
+        crop = min(crop, int(sizes.max()))
+    defaults = _Defaults(8, 600, 5e-3, 64) if frozen else _Defaults(16, 2000, 1e-3, 0)
+    plan = DiscoverPlan(
+        trunk=trunk,
+        width=config.width,
+        in_channels=CHANNELS[config.channels],
+        pretrained=pretrained,
+        frozen=frozen,
+        strides=config.strides or FUSED,
+        published_borders=config.published_borders,
+        hidden=_either(config.hidden, defaults.hidden),
+        components=config.components if frozen else 0,
+        over_classes=_over_classes(config),
+        sub_heads=_either(config.sub_heads, 4 if frozen else 1),
+        side=side,
+        crop=crop,
+        pictures=_either(config.pictures, 600 if frozen else 10**9),
+        copies=config.copies,
+        displacement=_either(config.displacement, 1 if frozen else 10),
+        loss_at=config.loss_at,
+        batch=_either(config.batch, defaults.batch),
+        steps=_either(config.steps, defaults.steps),
+        turn=_either(config.turn, 1 if frozen else 20),
+        rate=_either(config.rate, defaults.rate),
+        entropy_weight=config.entropy_weight,
+        views=dataclasses.asdict(_views(config, frozen)),
+    )
+    _check_plan(config, plan, sizes)
+    return plan
+
+
+def dense_views(plan: DiscoverPlan) -> DenseViews:
+    """The views of a plan."""
+    return DenseViews(**plan.views)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Defaults:
+    """Of frozen features, and of a trunk that learns."""
+
+    batch: int
+    steps: int
+    rate: float
+    hidden: int
+
+
+def _either(given: Any, default: Any) -> Any:
+    return default if given is None else given
+
+
+def _over_classes(config: DiscoverConfig) -> int:
+    if config.over_classes is not None:
+        return config.over_classes
+    return 20 if config.classes == "auto" else 5 * config.classes
+
+
+def _views(config: DiscoverConfig, frozen: bool) -> DenseViews:
+    known = {f.name for f in dataclasses.fields(DenseViews)} - {"channels"}
+    unknown = sorted(set(config.view_options) - known)
+    if unknown:
+        raise FrugalsegError(
+            f"Views have no setting {unknown[0]!r}: there are {', '.join(sorted(known))}."
+        )
+    options: dict[str, Any] = {"scale": (0.7, 1.3)} if frozen else {}
+    try:
+        return DenseViews(config.channels, **(options | config.view_options))
+    except (ValueError, TypeError) as error:
+        raise FrugalsegError(f"--view-options cannot be used: {error}.") from error
+
+
+def _check_numbers(config: DiscoverConfig, count: int) -> None:
+    """Limits that no type says."""
+    limits = {
+        "sub_heads": config.sub_heads is None or config.sub_heads >= 1,
+        "over_classes": config.over_classes is None or config.over_classes >= 2,
+        "width": config.width >= 1,
+        "hidden": config.hidden is None or config.hidden >= 0,
+        "components": config.components >= 1,
+        "side": config.side is None or config.side == 0 or config.side >= 16,
+        "crop": config.crop is None or config.crop >= 16,
+        "pictures": config.pictures is None or config.pictures >= FEWEST,
+        "copies": config.copies >= 1,
+        "displacement": config.displacement is None or config.displacement >= 0,
+        "batch": config.batch is None or config.batch >= 2,
+        "steps": config.steps is None or config.steps >= 1,
+        "rate": config.rate is None or config.rate > 0,
+        "decay": 0 <= config.decay <= 1,
+        "order": set(config.order) <= set(HEADS) and "main" in config.order,
+        "turn": config.turn is None or config.turn >= 1,
+        "restarts": config.restarts >= 1,
+        "seed": 0 <= config.seed < 2**31 - config.restarts,
+        "nodes": config.nodes >= 1,
+    }
+    for name, sound in limits.items():
+        if not sound:
+            raise FrugalsegError(
+                f"{name}={getattr(config, name)!r} is out of range: "
+                "'frugalseg discover --help' says what it means."
+            )
+    if config.classes != "auto" and not 2 <= config.classes <= 254:
+        raise FrugalsegError(
+            f"{config.classes} kinds of region are no division: ask for 2 to 254, or auto."
+        )
+    if count < FEWEST:
+        raise FrugalsegError(f"{config.data}: {count} image is too few: give {FEWEST} or more.")
+    if config.masked and config.masks is None:
+        raise FrugalsegError("--masked learns from labelled pixels: say where with --masks.")
+
+
+def _check_plan(config: DiscoverConfig, plan: DiscoverPlan, sizes: Any) -> None:
+    """Settings that do not go together; networks and weights that cannot be had."""
+    if plan.pretrained and plan.trunk in DENSE_TRUNKS:
+        raise FrugalsegError(
+            f"There are no pretrained weights of {plan.trunk}: leave out --pretrained."
+        )
+    if plan.frozen and config.masked:
+        raise FrugalsegError("--masked is for trunks that learn: add --no-frozen.")
+    trunk = build_dense_trunk(
+        plan.trunk, plan.in_channels, plan.width, False, plan.strides, plan.published_borders
+    )
+    least = plan.side or int(sizes.min())
+    if min(least, plan.crop) <= 2 * trunk.stride:
+        raise FrugalsegError(
+            f"{config.data}: images of {least} pixels are too small for {plan.trunk}, whose "
+            f"features lie {trunk.stride} pixels apart: give a larger --side."
+        )
+    reach = plan.crop if plan.loss_at == "pixels" else plan.crop // trunk.stride
+    if plan.displacement >= reach // 2:
+        raise FrugalsegError(
+            f"--displacement {plan.displacement} is too far for maps of {reach} places: "
+            "give less, or a larger --crop."
+        )

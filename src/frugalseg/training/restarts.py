@@ -1,0 +1,155 @@
+"""Train a run from one seed or several, keep the training of lowest loss, and say how it went."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from frugalseg.evaluation.results import environment
+from frugalseg.files import write_whole
+from frugalseg.information import mean_and_spread
+from frugalseg.runs import config_hash, load_weights, read_state, save_weights, write_state
+from frugalseg.task_runs import WEIGHTS
+from frugalseg.training.agreement import AgreementTask
+
+LOWEST = "lowest.st"  # in the checkpoints of a training: its weights of lowest loss
+Judge = Callable[[Any], dict[str, Any]]  # of a task: "sub_head", "losses", "health", ...
+
+
+class Restarted(Protocol):
+    """What this module reads of a configuration; it is a dataclass."""
+
+    @property
+    def restarts(self) -> int: ...
+    @property
+    def devices(self) -> str: ...
+    @property
+    def nodes(self) -> int: ...
+    @property
+    def precision(self) -> str: ...
+
+
+def hardware(config: Restarted) -> tuple[int | str, int, str]:
+    """Devices, machines and number format, as Lightning takes them."""
+    devices = int(config.devices) if config.devices.isdigit() else config.devices
+    return devices, config.nodes, config.precision
+
+
+def seed_everything(seed: int) -> None:
+    """Seed what is drawn when networks are built."""
+    import lightning
+
+    lightning.seed_everything(seed, verbose=False)
+
+
+def training_name(task: str, config: Restarted, seed: int) -> str:
+    """The name of a training within its run."""
+    return f"{task}-{seed}" if config.restarts > 1 else task
+
+
+def state_of_run(folder: Path, find: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
+    """What is there of a run; only the main process refuses a folder, as ``find`` does."""
+    from frugalseg.training.fit import is_main_process
+
+    if is_main_process():
+        return find() or {}
+    needs = frozenset({"finished"})
+    return read_state(folder, needs) if (folder / "state.json").exists() else {}
+
+
+def write_environment(folder: Path, seed: int) -> None:
+    """Write environment.json: versions, hardware, date and seed."""
+    text = json.dumps({**environment(), "seed": seed}, indent=1)
+    write_whole(text.encode(), folder / "environment.json")
+
+
+def train_seed(
+    task: AgreementTask,
+    config: Restarted,
+    folder: Path,
+    name: str,
+    judge: Judge,
+    progress: bool,
+) -> dict[str, Any]:
+    """Train a task; its weights lie in the checkpoints afterwards.
+
+    Args:
+        task: what to train.
+        config: of the run.
+        folder: of the run.
+        name: of this training.
+        judge: compares sub-heads without labels.
+        progress: show a progress bar.
+
+    Returns:
+        "seed", "training", and what the judge says of the "last" weights and of the "lowest".
+    """
+    from frugalseg.training.fit import fit
+
+    place = folder / "checkpoints" / name
+    fit(task, folder, name, *hardware(config), progress)
+    outcome: dict[str, Any] = {"seed": task.seed, "training": name}
+    outcome["last"] = judge(task)
+    save_weights(task.net, place, "last.st")
+    outcome["lowest"] = {"step": int(task.best[1]), "probe_loss": float(task.best[0])}
+    load_weights(task.net, place / LOWEST)
+    outcome["lowest"] |= judge(task)
+    save_weights(task.net, place, "settled.st")
+    return outcome
+
+
+def finish_run(
+    folder: Path,
+    config: Any,
+    plan: Any,
+    clusters: int,
+    outcomes: Sequence[dict[str, Any]],
+    found: dict[str, Any],
+) -> None:
+    """Keep the training of lowest loss; the run is finished when its state says so."""
+    best = min(outcomes, key=lambda outcome: min(outcome["last"]["losses"]))
+    place = folder / "checkpoints" / best["training"]
+    for source, name in (("last.st", WEIGHTS["last"]), ("settled.st", WEIGHTS["lowest"])):
+        write_whole((place / source).read_bytes(), folder / name)
+    chosen = [min(outcome["last"]["losses"]) for outcome in outcomes]
+    state = {
+        "plan": dataclasses.asdict(plan),
+        "clusters": clusters,
+        **best["last"],
+        "lowest": best["lowest"],
+        "seed": best["seed"],
+        "training": best["training"],
+        "restarts": [{"seed": o["seed"], **o["last"]} for o in outcomes],
+        "spread_over_restarts": mean_and_spread(chosen),
+        "oracle": oracle_stop(folder, best["training"]),
+        "config_hash": config_hash(config),
+        **found,
+        "finished": True,
+    }
+    write_state(folder, state)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def oracle_stop(folder: Path, training: str) -> dict[str, Any] | None:
+    """The step of highest labelled accuracy, as published figures were chosen; for comparison only.
+
+    Returns:
+        "step" and "accuracy" of the best sub-head there, on what is watched; None where there are
+        no labels.
+    """
+    lines = read_history(folder)
+    known = [line for line in lines if line["training"] == training and "accuracy" in line]
+    if not known:
+        return None
+    best = max(known, key=lambda line: max(line["accuracy"]))
+    return {"step": best["step"], "accuracy": max(best["accuracy"])}
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl; none where it has not begun."""
+    path = folder / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]

@@ -1,0 +1,166 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from frugalseg.data.region_images import open_region_images
+from frugalseg.discover_runs import (
+    DiscoverConfig,
+    find_discover_run,
+    load_discover_run,
+    read_discover_config,
+)
+from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.regions import count_regions, region_scores
+from frugalseg.task_runs import run_task
+from frugalseg.training import discover as training
+from frugalseg.training.agreement import Draw
+from frugalseg.training.discover_answers import discover_labels
+from frugalseg.training.discover_plan import make_discover_plan
+from frugalseg.training.restarts import read_history
+from textures import TINY, texture, train, write_textures
+
+
+@pytest.fixture(scope="module")
+def textures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_textures(tmp_path_factory.mktemp("textures"))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_discover_run(folder).net.state_dict()
+
+
+def test_planted_textures_are_found(textures: Path, tmp_path: Path) -> None:
+    state = train(textures, tmp_path / "run", steps=60, rate=0.02, masks="folder", seed=1)
+    run = load_discover_run(tmp_path / "run")
+    counts = np.zeros((2, 2), np.int64)
+    for seed in range(100, 104):  # images it has not seen
+        image, mask = texture(seed)
+        labels = discover_labels(run, image)
+        assert labels.dtype == np.uint8
+        counts += count_regions(labels, mask, 2, 2)
+    assert region_scores(counts, ("dark", "bright"))["accuracy"] > 0.9
+    assert state["health"]["agreement"] > 0.8
+    assert state["oracle"]["accuracy"] > 0.9
+    assert min(state["losses"]) < -0.3
+
+
+def test_a_run_trains_loads_and_says_how_it_went(textures: Path, tmp_path: Path) -> None:
+    state = train(textures, tmp_path / "run", restarts=2)
+    run = load_discover_run(tmp_path / "run")
+    assert run_task(run.folder) == "discover"
+    assert state["finished"] is True
+    assert len(state["losses"]) == 2
+    assert state["sub_head"] == int(np.argmin(state["losses"]))
+    assert [one["seed"] for one in state["restarts"]] == [0, 1]
+    assert state["oracle"] is None
+    assert not (run.folder / "checkpoints").exists()
+    lines = read_history(run.folder)
+    assert {line["training"] for line in lines} == {"discover-0", "discover-1"}
+    assert {"main", "over", "balance", "doubt", "agreement"} <= lines[0].keys()
+    assert "accuracy" not in lines[0]
+    assert load_discover_run(tmp_path / "run", "lowest").sub_head in (0, 1)
+
+
+def test_it_goes_on_where_it_was_left(
+    textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frugalseg.training.fit.CHECKPOINT_STEPS", 2)
+    train(textures, tmp_path / "whole")
+    step = training.PixelTask.training_step
+
+    def stopped(self: Any, batch: Draw, index: int) -> Any:
+        if self.global_step == 3:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.PixelTask, "training_step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(textures, tmp_path / "parts")
+    with pytest.raises(FrugalsegError, match="not finished"):
+        load_discover_run(tmp_path / "parts")
+    train(textures, tmp_path / "parts")
+    for name, value in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(value, weights(tmp_path / "parts")[name])
+
+
+def test_another_configuration_does_not_go_on(textures: Path, tmp_path: Path) -> None:
+    train(textures, tmp_path / "run", steps=1)
+    config = read_discover_config(tmp_path / "run")
+    assert config == DiscoverConfig(data=str(textures), **TINY | {"steps": 1})
+    other = DiscoverConfig(data=str(textures), **TINY | {"steps": 1, "width": 3})
+    with pytest.raises(FrugalsegError, match="width: 2 there, 3 asked"):
+        find_discover_run(tmp_path / "run", other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"frozen": True, "side": 32, "components": 4, "hidden": 3, "masks": "folder"},
+        {"classes": "auto", "over_classes": 5},
+        {"published_borders": True, "loss_at": "pixels", "channels": "rgb+sobel"},
+        {"masks": "folder", "masked": True, "view_options": {"rotation": 20, "scale": [0.8, 1.2]}},
+        {"precision": "bf16-mixed"},
+    ],
+)
+def test_other_ways_to_train(changes: dict[str, Any], textures: Path, tmp_path: Path) -> None:
+    state = train(textures, tmp_path / "run", **changes)
+    run = load_discover_run(tmp_path / "run")
+    if "counts" in state:
+        assert run.classes == state["counts"]["chosen"]
+    image, _ = texture(0)
+    labels = discover_labels(run, image)
+    assert labels.shape == (48, 64)
+    assert labels.max() < run.classes
+    assert all(np.isfinite(state["losses"]))
+
+
+def test_an_idle_head_rests_and_both_views_share_a_frame(textures: Path) -> None:
+    config = DiscoverConfig(data=str(textures), **TINY)
+    data = open_region_images(textures)
+    plan = make_discover_plan(config, data)
+    net = training.build_discover_net(plan, 2)
+    material = training.gather_regions(config, plan, data, net, False, lambda text: None)
+    task = training.make_discover_task(config, plan, net, material, 0)
+    p, q, valid = task.assign("main", torch.arange(4), torch.Generator().manual_seed(0))
+    assert p.shape == q.shape == (2, 4, 2, 12, 12)
+    assert valid.shape == (4, 12, 12)
+    task.training_step(Draw("main", torch.arange(4), 1), 0).backward()
+    assert all(parameter.grad is None for parameter in net.over.parameters())
+    assert all(parameter.grad is not None for parameter in net.main.parameters())
+
+
+def test_labels_decide_nothing(textures: Path, tmp_path: Path) -> None:
+    train(textures, tmp_path / "with", masks="folder")
+    train(textures, tmp_path / "without")
+    for name, value in weights(tmp_path / "with").items():
+        assert torch.equal(value, weights(tmp_path / "without")[name])
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"classes": 1}, "1 kinds of region"),
+        ({"classes": 300}, "300 kinds of region"),
+        ({"trunk": "vgg-sage"}, "did you mean 'vgg-seg'"),
+        ({"pretrained": True}, "no pretrained weights"),
+        ({"view_options": {"spin": 3}}, "no setting 'spin'"),
+        ({"view_options": {"hue": 3}}, "--view-options"),
+        ({"order": ("over",)}, "order="),
+        ({"rate": 0.0}, "rate=0.0 is out of range"),
+        ({"masked": True}, "--masks"),
+        ({"displacement": 30}, "--displacement 30 is too far"),
+        ({"split": "holiday"}, "no split 'holiday'"),
+        ({"trunk": "tf_efficientnet_lite0", "side": 16}, "too small"),
+        ({"channels": "rgbi"}, "3 bands"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_written(
+    changes: dict[str, Any], text: str, textures: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(FrugalsegError, match=text):
+        train(textures, tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
