@@ -7,6 +7,7 @@ asked) and "comparisons" (of `timing.compare`), or whatever else it measures.
 import argparse
 import importlib
 import json
+import os
 from pathlib import Path
 
 from benchmarks.timing import table
@@ -36,10 +37,11 @@ def main() -> None:
     for name in arguments.names or names():
         module = importlib.import_module(f"benchmarks.{name}")
         print(f"{name}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
+        load = os.getloadavg()[0]  # processes that wanted to run: above the cores, times are long
         answer = module.run()
         if answer is None:  # it needs something that is not here, and has said so
             continue
-        result = {"benchmark": name, "environment": environment(), **answer}
+        result = {"benchmark": name, "environment": environment(), "load": load, **answer}
         path = RESULTS / f"{name}.json"
         write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), path)
         if "comparisons" in result:

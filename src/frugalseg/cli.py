@@ -11,6 +11,7 @@ from frugalseg import __version__
 from frugalseg.cluster_runs import ClusterConfig
 from frugalseg.discover_runs import DiscoverConfig
 from frugalseg.errors import FrugalsegError
+from frugalseg.finetune_runs import FinetuneConfig
 from frugalseg.options import Names, SizeOption
 from frugalseg.runs import SegmentConfig
 
@@ -26,6 +27,7 @@ app = App(
 app.meta.suppress_keyboard_interrupt = False
 DEFAULTS = SegmentConfig()
 CLUSTER_DEFAULTS = ClusterConfig()
+FINETUNE_DEFAULTS = FinetuneConfig()
 DISCOVER_DEFAULTS = DiscoverConfig()
 prepare = App(name="prepare", help="Make a folder of images and masks from a published data set.")
 app.command(prepare)
@@ -62,6 +64,29 @@ def cluster(
     from frugalseg.commands import cluster as work
 
     work(data, run, config)
+
+
+@app.command
+def finetune(
+    clustered: Path,
+    /,
+    *,
+    run: Path | None = None,
+    config: FinetuneConfig = FINETUNE_DEFAULTS,
+) -> None:
+    """Teach the network of a clustering run to tell classes, from labels.
+
+    Writes RUN/predictions.csv (file, class, confidence, second choice) for all images, and scores
+    on images whose labels were not used. An interrupted training goes on when the same command is
+    given again.
+
+    Args:
+        clustered: Folder of a finished clustering run.
+        run: Folder for the new run; by default CLUSTERED-finetuned-SEED.
+    """
+    from frugalseg.commands import finetune as work
+
+    work(clustered, run, config)
 
 
 @app.command
@@ -105,6 +130,7 @@ def predict(run: Path, images: list[Path], /, *, out: Path | None = None) -> Non
 
     Segmentation: NAME.png (class ids, original size) and NAME.overlay.jpg for each image.
     Clustering: assignments.csv and report.html. Discovery: labels, overlays and regions.csv.
+    Fine-tuned: predictions.csv.
 
     Args:
         run: Folder of a finished run.
@@ -133,9 +159,10 @@ def evaluate(
     Args:
         run: Folder of a finished run.
         data: Folder of images (and masks); by default the one the run was trained on.
-        split: train, val or test; by default val, and all images for clusterings.
-        labels: For clusterings: a CSV file (file,label), or folders. For discoveries: a CSV file
-            (file) of the images whose masks may be looked at.
+        split: train, val or test; by default val, all images for clusterings, and for fine-tuned
+            runs the images put aside.
+        labels: For clusterings and fine-tuned runs: a CSV file (file,label), or folders. For
+            discoveries: a CSV file (file) of the images whose masks may be looked at.
         masks: For discoveries: folder of masks, or the word folder for those in the data folder.
     """
     from frugalseg.commands import evaluate as work

@@ -36,7 +36,8 @@ class ClusterConfig:
         data: Folder of images, a data set as its makers ship it, or "digits".
         clusters: Number of clusters, or auto.
         labels: A CSV file (file,label), or "folders"; they name and score clusters, no more.
-        split: Images to train on: all, train, test or another split of the data set.
+        split: Images to train on: all, train, test or another split of the data set, or several
+            joined by a plus: train+unlabelled.
         over_clusters: Clusters of the overclustering head; by default 5 times as many.
         sub_heads: Independent starts of each head on the same features; the best is taken.
         trunk: resnet34-iic, vgg-iic or any timm model; by default a pretrained one for photographs.
@@ -60,6 +61,7 @@ class ClusterConfig:
         over_entropy_weight: The same for the overclustering head.
         restarts: Trainings from different seeds; the one of lowest loss is kept.
         seed: Seeds everything: the same seed gives the same run on the same machine.
+        shuffle: Draw batches at random, not in the order of the files, as the published code does.
         features: Folder that keeps computed features for other runs.
         precision: Number format of the training, such as bf16-mixed (Lightning's names).
         devices: Number of devices, or auto.
@@ -93,6 +95,7 @@ class ClusterConfig:
     over_entropy_weight: float = 1.0
     restarts: int = 1
     seed: int = 0
+    shuffle: bool = True
     features: str | None = None
     precision: str = "32-true"
     devices: str = "auto"

@@ -20,14 +20,19 @@ from frugalseg.runs import FORMAT, find_run, read_settings, read_state
 
 WEIGHTS = {"last": "weights.safetensors", "lowest": "lowest.safetensors"}
 NEEDS = frozenset({"finished", "plan", "clusters", "sub_head"})
-KINDS = {"segment": "a segmentation run", "cluster": "a clustering run", "discover": "a discovery"}
+KINDS = {
+    "segment": "a segmentation run",
+    "cluster": "a clustering run",
+    "discover": "a discovery",
+    "finetune": "a fine-tuned run",
+}
 
 Config = TypeVar("Config")
 Plan = TypeVar("Plan")
 
 
 def run_task(folder: Path | str) -> str:
-    """What a run does: "segment", "cluster" or "discover".
+    """What a run does: "segment", "cluster", "discover" or "finetune".
 
     Raises:
         FrugalsegError: the folder is no run.

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from frugalseg.commands import clustering, discovery, segmentation
+from frugalseg.commands import clustering, discovery, finetuning, segmentation
 from frugalseg.commands.clustering import cluster
 from frugalseg.commands.discovery import discover
+from frugalseg.commands.finetuning import finetune
 from frugalseg.commands.preparing import prepare_cocostuff, prepare_potsdam
 from frugalseg.commands.segmentation import check, sampling, segment, study
 from frugalseg.errors import FrugalsegError
@@ -21,6 +22,7 @@ __all__ = [
     "compare",
     "discover",
     "evaluate",
+    "finetune",
     "predict",
     "prepare_cocostuff",
     "prepare_potsdam",
@@ -29,7 +31,12 @@ __all__ = [
     "study",
     "suggest",
 ]
-_TASKS: dict[str, Any] = {"segment": segmentation, "cluster": clustering, "discover": discovery}
+_TASKS: dict[str, Any] = {
+    "segment": segmentation,
+    "cluster": clustering,
+    "discover": discovery,
+    "finetune": finetuning,
+}
 
 
 def _task(folder: Path) -> tuple[str, Any]:
@@ -77,6 +84,10 @@ def compare(folders: Sequence[Path], split: str | None, out: Path, images: int) 
         raise FrugalsegError(f"{out}: the page is HTML, give a name that ends in .html.")
     tasks = [_task(folder)[0] for folder in folders]
     for folder, task in zip(folders, tasks, strict=True):
+        if task == "finetune":
+            raise FrugalsegError(
+                f"{folder} is a fine-tuned run: give 'frugalseg evaluate' for each of them."
+            )
         if task != tasks[0]:
             raise FrugalsegError(
                 f"{folders[0]} and {folder} are runs of different tasks: compare runs of one."
@@ -92,6 +103,6 @@ def compare(folders: Sequence[Path], split: str | None, out: Path, images: int) 
 def suggest(folder: Path, number: int, out: Path | None) -> None:
     """Say which images to label."""
     task, work = _task(folder)
-    if task == "segment":
+    if task in ("segment", "finetune"):
         raise FrugalsegError(f"{folder} is no clustering run: there is nothing to suggest.")
     work.suggest(folder, number, out)

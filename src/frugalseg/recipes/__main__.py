@@ -225,6 +225,61 @@ def auto(
     print(f"{result['classes']} classes; chosen: {[run['chosen'] for run in result['runs']]}")
 
 
+@app.command
+def paper(
+    number: str,
+    data: Path,
+    /,
+    *,
+    out: Path = Path("results/paper"),
+    runs: Path = Path("runs/paper"),
+    epochs: int = 100,
+    seed: int = 0,
+    width: int = 64,
+) -> None:
+    """Train as one of the authors' published runs was, such as 685 (MNIST) or 653 (STL10, IID+).
+
+    Without labels ("IID") on all images; or, semi-supervised ("IID+"), one overclustering head on
+    train, named by labels of train, scored on test. docs/clustering.md lists the runs.
+    """
+    from frugalseg.recipes.paper import run_paper
+
+    print(run_paper(number, data, out, runs, epochs, seed, width, _say), end="")
+
+
+@app.command
+def finetune(
+    clustered: Path,
+    /,
+    *,
+    out: Path,
+    runs: Path = Path("runs/finetune"),
+    shares: Shares = (),
+    seeds: Seeds = (0,),
+    steps: int = 1000,
+    published: bool = False,
+) -> None:
+    """Accuracy by the share of labels: a clustered trunk fine-tuned, against one from nothing."""
+    from frugalseg.recipes.finetune import SHARES, finetune_table, run_finetune
+
+    rows = run_finetune(clustered, out, runs, shares or SHARES, seeds, steps, published, _say)
+    print(finetune_table(rows), end="")
+
+
+@app.command
+def ablation(
+    *,
+    out: Path = Path("results/ablation"),
+    runs: Path = Path("runs/ablation"),
+    seeds: Seeds = (0, 1, 2),
+    variants: Names = (),
+) -> None:
+    """Digits of scikit-learn without one ingredient at a time: what keeps groups from strokes."""
+    from frugalseg.recipes.ablation import run_ablation
+
+    print(run_ablation(out, runs, seeds, variants or None, say=_say), end="")
+
+
 def main() -> None:
     """Run a recipe; what the user can mend is one sentence and exit code 2."""
     try:

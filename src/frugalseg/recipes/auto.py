@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def run_auto(
         one = dataclasses.replace(config, clusters="auto", seed=seed)
         folder = runs / f"{images.name}-auto-{seed}"
         say(f"== {folder.name}")
-        train_clustering(one, folder, say=say, images=images)
+        train_clustering(one, folder, sys.stderr.isatty(), say, images)
         counts = load_cluster_run(folder).state["counts"]
         found.append({"seed": seed, **counts})
     result = {

@@ -1,6 +1,7 @@
 """What the clustering recipes share: train, answer, score, write a result file, make the table."""
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def train_and_score(
         path = out / f"{name}-{kind}.json"
         if not path.exists():
             say(f"== {name}, {kind} weights")
-            train_clustering(config, runs / name, say=say, images=images)
+            train_clustering(config, runs / name, sys.stderr.isatty(), say, images)
             run = load_cluster_run(runs / name, kind)
             answers = answer_images(run, images, config.split)
             result = result_of(run, answers, images, config.split)

@@ -13,6 +13,7 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.results import command_line, environment
 from frugalseg.files import write_whole
 from frugalseg.recipes.clustering import Say
+from frugalseg.reports.label_curves import draw_label_curves
 
 SHARES = (1.0, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 NUMBERS = (10, 20, 50, 100, 200, 500)
@@ -27,9 +28,10 @@ def run_label_curves(
 ) -> list[dict[str, Any]]:
     """Curves of runs on labelled data; nothing is trained.
 
-    Overclusters are named by labels of "train" and scored on "test" where the run's images come
-    from both, else by one random half on the other. Runs that differ in their number of
-    overclusters give the curve against k.
+    Overclusters are named by labels of "train" and scored on "test" where the data have both (the
+    paper's protocol, if the run was trained on "train"), else by one random half on the other. Of
+    runs without an overclustering head the main one takes its place. Runs that differ in their
+    number of overclusters give the curve against k. A picture of the curves lies beside the file.
 
     Args:
         folders: finished runs.
@@ -56,6 +58,7 @@ def run_label_curves(
         found.append(_curves(run, images, shares, numbers))
     result = {"command": command_line(), "environment": environment(), "runs": found}
     write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), out)
+    draw_label_curves(found, out.with_suffix(".svg"))
     return found
 
 
@@ -66,11 +69,13 @@ def _curves(
     from frugalseg.evaluation.suggest import suggest
     from frugalseg.training.cluster_answers import answer_images
 
-    answers = answer_images(run, images, run.config.split)
+    both = {"train", "test"} <= images.splits.keys() and run.config.split != "test"
+    answers = answer_images(run, images, "train+test" if both else run.config.split)
     assert answers.labels is not None
+    numbers = [number for number in numbers if number < len(answers.names)]  # one must be left
+    ranked = [place for place, _ in suggest(answers, max(numbers, default=0))]
     naming, test = _halves(images, answers.indices)
     over = answers.over_probabilities
-    ranked = [place for place, _ in suggest(answers, max(numbers))]
     return {
         "run": run.folder.name,
         "data": images.name,

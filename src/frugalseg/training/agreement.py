@@ -40,6 +40,7 @@ class Turns(IterableDataset[Draw]):
         turn: steps of a turn.
         batch: images a step.
         seed: shuffles.
+        shuffle: each round in another order; else always in that of the places.
     """
 
     def __init__(
@@ -49,14 +50,15 @@ class Turns(IterableDataset[Draw]):
         turn: int,
         batch: int,
         seed: int,
+        shuffle: bool = True,
     ):
         self.places, self.order, self.turn = places, order, turn
-        self.batch, self.seed = batch, seed
+        self.batch, self.seed, self.shuffle = batch, seed, shuffle
         self.start, self.stop, self.rank, self.world = 0, 0, 0, 1
 
     def between(self, start: int, stop: int, rank: int = 0, world: int = 1) -> "Turns":
         """The same draws from step ``start`` to ``stop - 1``, one process's part of each."""
-        part = Turns(self.places, self.order, self.turn, self.batch, self.seed)
+        part = Turns(self.places, self.order, self.turn, self.batch, self.seed, self.shuffle)
         part.start, part.stop, part.rank, part.world = start, stop, rank, world
         return part
 
@@ -75,7 +77,9 @@ class Turns(IterableDataset[Draw]):
         rounds = numbers // len(images)
         chosen = np.empty(self.batch, np.int64)
         for r in np.unique(rounds):  # each image once a round
-            order = np.random.default_rng((self.seed, r)).permutation(len(images))
+            order = np.arange(len(images))
+            if self.shuffle:
+                order = np.random.default_rng((self.seed, r)).permutation(len(images))
             chosen[rounds == r] = images[order[numbers[rounds == r] % len(images)]]
         own = torch.from_numpy(chosen[self.rank :: self.world])
         return Draw(head, own, (self.seed * 1_000_003 + step) * 1_009 + self.rank)

@@ -193,7 +193,8 @@ def make_task(
     order: tuple[str, ...] | None = None,
 ) -> ClusterTask:
     """The training of a network on given material."""
-    turns = Turns(material.places, order or config.order, plan.turn, plan.batch, seed)
+    heads = order or config.order
+    turns = Turns(material.places, heads, plan.turn, plan.batch, seed, config.shuffle)
     common: dict[str, Any] = {"lowest": lowest, "labels": material.labels}
     first = (net, turns, plan, config, seed)
     if material.pixels is not None:

@@ -13,6 +13,7 @@ from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.clusters import Answers
 from frugalseg.information import clustering_health
+from frugalseg.training.cluster_plan import join_splits
 from frugalseg.training.features import read_features
 from frugalseg.training.views import Views, test_view
 
@@ -38,6 +39,7 @@ def answer_images(
     Raises:
         FrugalsegError: there is no such split, or an image cannot be read any more.
     """
+    join_splits(images, split)
     if split not in images.splits:
         raise FrugalsegError(
             f"{images.root} has no split {split!r}: there are {', '.join(images.splits)}."
@@ -61,6 +63,9 @@ def answer_images(
             over.append(net.answer(features, "over").float().cpu())
     everything = torch.cat(main, 1)
     health = clustering_health(everything[run.sub_head])
+    finer = torch.cat(over, 1)[run.over_sub_head]
+    if "over" not in run.config.order:  # it learned nothing: the main head stands for both
+        finer = everything[run.sub_head]
     own = images.root.resolve() == Path(run.config.data).resolve() and split == run.config.split
     if own and "agreement" in run.state["health"]:
         health["agreement"] = run.state["health"]["agreement"]
@@ -68,7 +73,7 @@ def answer_images(
         tuple(images.names[i] for i in indices),
         indices,
         everything[run.sub_head].numpy(),
-        torch.cat(over, 1)[run.over_sub_head].numpy(),
+        finer.numpy(),
         everything.argmax(-1).numpy(),
         tuple(float(loss) for loss in run.state["losses"]),
         health,

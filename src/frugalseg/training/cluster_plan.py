@@ -54,11 +54,19 @@ def open_image_data(config: ClusterConfig, progress: Progress = iter) -> ImageSe
         FrugalsegError: there are none, or the labels do not fit.
     """
     images = open_images(config.data, config.labels, progress)
+    join_splits(images, config.split)
     if config.split not in images.splits:
         raise FrugalsegError(
             f"{config.data} has no split {config.split!r}: there are {', '.join(images.splits)}."
         )
     return images
+
+
+def join_splits(images: ImageSet, name: str) -> None:
+    """Add the split that several ones joined by "+" make, such as "train+unlabelled"."""
+    parts = name.split("+")
+    if len(parts) > 1 and all(part in images.splits for part in parts):
+        images.splits[name] = np.unique(np.concatenate([images.splits[part] for part in parts]))
 
 
 def _neighbours(config: ClusterConfig, default: int, count: int) -> int:
@@ -118,10 +126,13 @@ def view_settings(plan: Plan) -> Views:
 
 
 def training_indices(config: ClusterConfig, images: ImageSet) -> dict[str, NDArray[np.int64]]:
-    """Which images each head is trained on: the main head sees no distractors."""
+    """Which images each head is trained on.
+
+    The main head sees no distractors, unless they were asked for by name.
+    """
     over = images.splits[config.split]
     main = over
-    if DISTRACTORS in images.splits and config.split != DISTRACTORS:
+    if DISTRACTORS in images.splits and DISTRACTORS not in config.split.split("+"):
         main = np.setdiff1d(over, images.splits[DISTRACTORS])
     return {"main": main, "over": over}
 
@@ -199,7 +210,7 @@ def _check_numbers(config: ClusterConfig, count: int) -> None:
         raise FrugalsegError(f"{clusters} cluster is no clustering: ask for 2 or more, or auto.")
     if count < max(clusters, 4 if config.clusters == "auto" else 2):
         raise FrugalsegError(
-            f"{config.data}: {count} images cannot form {clusters} clusters: "
+            f"{config.data}: {count} image{'s' * (count > 1)} cannot form {clusters} clusters: "
             "give more images or fewer --clusters."
         )
 

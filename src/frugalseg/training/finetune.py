@@ -1,6 +1,9 @@
 """Semi-supervision: a classifier on the trunk of a clustering run, taught with labels."""
 
+import dataclasses
 import json
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +15,29 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from frugalseg.cluster_runs import ClusterRun
+from frugalseg.cluster_runs import ClusterRun, load_cluster_run
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.results import environment
 from frugalseg.files import write_whole
+from frugalseg.finetune_runs import (
+    FinetuneConfig,
+    build_supervised,
+    find_finetune_run,
+    load_finetune_run,
+    open_finetune_run,
+)
 from frugalseg.networks.heads import SupervisedNet
 from frugalseg.networks.trunks import third_stage
+from frugalseg.runs import config_hash, read_state, save_weights, write_state
 from frugalseg.training.agreement import Draw, Turns
+from frugalseg.training.finetune_plan import Parts, check_numbers, choose_parts, choose_views
 from frugalseg.training.tasks import StepTask
-from frugalseg.training.views import Views, test_view, transformed_views
+from frugalseg.training.views import Views, placed_view, transformed_views
 
+PIECE = 256  # images answered at once
+Say = Callable[[str], None]
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
 TRUNK_SHARE = 0.1  # of the head's rate; as published, 1e-4 and 1e-3
 
 
@@ -76,6 +91,128 @@ class SupervisedTask(StepTask):
         return torch.optim.Adam(groups, lr=self.rate)
 
 
+def train_finetuning(
+    config: FinetuneConfig,
+    images: ImageSet,
+    folder: Path,
+    progress: bool = True,
+    say: Say = lambda text: None,
+) -> None:
+    """Teach a classifier from its configuration, or go on with an unfinished run.
+
+    Args:
+        config: the configuration.
+        images: the set, with labels.
+        folder: the run's folder.
+        progress: show a progress bar.
+        say: is told, in words, what begins.
+
+    Raises:
+        FrugalsegError: what the user can mend, before the folder is made.
+    """
+    from frugalseg.training.fit import is_main_process
+
+    check_numbers(config)
+    main = is_main_process()
+    if _state(folder, config, main).get("finished"):
+        say(f"{folder} is finished already.")
+        return
+    run = load_cluster_run(config.run)
+    views, parts = choose_views(config, run), choose_parts(config, images)
+    if main:
+        open_finetune_run(folder, config)
+        text = json.dumps({**environment(), "seed": config.seed}, indent=1)
+        write_whole(text.encode(), folder / "environment.json")
+    say(f"Learning {len(images.class_names)} classes from {len(parts.learned)} labels")
+    settings = (views, config.steps, config.batch, config.rate, config.seed, progress)
+    net = _teach(_network(config, run, images, views), images, parts.learned, folder, *settings)
+    if main:
+        _finish(folder, config, run, images, views, parts, net)
+
+
+def _network(
+    config: FinetuneConfig, run: ClusterRun, images: ImageSet, views: Views
+) -> SupervisedNet:
+    """The network before its training, the same for every start of the same seed."""
+    import lightning
+
+    lightning.seed_everything(config.seed, verbose=False)
+    if config.untrained:
+        return build_supervised(run.plan, len(images.class_names), views.size, config.hidden)
+    trunk = third_stage(run.net.trunk, run.plan.channels, views.size).requires_grad_(True)
+    return SupervisedNet(trunk, len(images.class_names), config.hidden)
+
+
+def _state(folder: Path, config: FinetuneConfig, main: bool) -> dict[str, Any]:
+    if main:
+        return find_finetune_run(folder, config) or {}
+    needs = frozenset({"finished"})  # the main process says what is wrong
+    return read_state(folder, needs) if (folder / "state.json").exists() else {}
+
+
+def _teach(
+    net: SupervisedNet,
+    images: ImageSet,
+    labelled: NDArray[np.int64],
+    folder: Path,
+    views: Views,
+    steps: int,
+    batch: int,
+    rate: float,
+    seed: int,
+    progress: bool,
+) -> SupervisedNet:
+    """Train; interrupted, it goes on from the checkpoint in the folder."""
+    from frugalseg.training.fit import fit
+
+    assert images.labels is not None
+    places = np.arange(len(labelled))
+    turns = Turns({"main": places}, ("main",), 1, min(batch, len(places)), seed)
+    pixels = _pixels(images, labelled, views)
+    labels = torch.from_numpy(images.labels[labelled])
+    task = SupervisedTask(net, turns, pixels, labels, views, steps, rate, seed)
+    fit(task, folder, "fine-tuning", progress=progress)
+    return net.eval()
+
+
+def _finish(
+    folder: Path,
+    config: FinetuneConfig,
+    run: ClusterRun,
+    images: ImageSet,
+    views: Views,
+    parts: Parts,
+    net: SupervisedNet,
+) -> None:
+    """Write weights, the use of each label, and the state."""
+    import csv
+    import io
+
+    assert images.labels is not None
+    save_weights(net, folder)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "label", "used"])
+    used = dict.fromkeys(parts.learned.tolist(), "training")
+    used |= dict.fromkeys(parts.scored.tolist(), "score")
+    for i in images.labelled.tolist():
+        writer.writerow([images.names[i], images.class_names[images.labels[i]], used.get(i, "")])
+    write_whole(text.getvalue().encode(), folder / "labels.csv")
+    state = {
+        "plan": dataclasses.asdict(run.plan),
+        "views": dataclasses.asdict(views),
+        "class_names": list(images.class_names),
+        "learned": len(parts.learned),
+        "scored": len(parts.scored),
+        "split": parts.split,
+        "config_hash": config_hash(config),
+        "finished": True,
+    }
+    write_state(folder, state)
+    load_finetune_run(folder)  # what cannot be loaded shall be known now
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
 def fine_tune(
     run: ClusterRun,
     images: ImageSet,
@@ -90,6 +227,8 @@ def fine_tune(
     progress: bool = True,
 ) -> dict[str, Any]:
     """Fine-tune the trunk of a run with a classifier on top, and score it on test images.
+
+    For use from Python on indices of one's own; :func:`train_finetuning` makes a run that is kept.
 
     Args:
         run: a clustering run; its own trunk is taught further, so load it anew for another one.
@@ -107,39 +246,55 @@ def fine_tune(
     Raises:
         FrugalsegError: an image to learn from or to score has no label.
     """
-    import lightning
-
-    from frugalseg.training.fit import fit
-
     if images.labels is None or (images.labels[np.r_[labelled, test]] < 0).any():
         raise FrugalsegError(f"{images.root}: fine-tuning needs labels of all images given to it.")
     settings = views or Views(**run.plan.views)
     text = json.dumps({**environment(), "run": run.folder.name, "seed": seed}, indent=1)
     write_whole(text.encode(), folder / "environment.json")
-    lightning.seed_everything(seed, verbose=False)
-    trunk = third_stage(run.net.trunk, run.plan.channels, settings.size).requires_grad_(True)
-    net = SupervisedNet(trunk, len(images.class_names))
-    places = np.arange(len(labelled))
-    turns = Turns({"main": places}, ("main",), 1, min(batch, len(places)), seed)
-    pixels = _pixels(images, labelled, settings)
-    labels = torch.from_numpy(images.labels[labelled])
-    task = SupervisedTask(net, turns, pixels, labels, settings, steps, rate, seed)
-    fit(task, folder, "fine-tuning", progress=progress)
-    score = _accuracy(net.eval(), images, test, settings)
+    net = _network(FinetuneConfig(seed=seed), run, images, settings)
+    _teach(net, images, labelled, folder, settings, steps, batch, rate, seed, progress)
+    right = answer_classes(net, images, test, settings).argmax(1) == images.labels[test]
+    score = float(right.mean())
     return {"accuracy": score, "labels": len(labelled), "steps": steps, "seed": seed}
 
 
-def _accuracy(net: SupervisedNet, images: ImageSet, test: NDArray[np.int64], views: Views) -> float:
-    """Share of right answers on the test view."""
-    device = next(net.parameters()).device
-    assert images.labels is not None
-    right = 0
+def answer_classes(
+    net: SupervisedNet,
+    images: ImageSet,
+    indices: NDArray[np.int64],
+    views: Views,
+    crops: int = 1,
+    progress: Progress = iter,
+) -> NDArray[np.float32]:
+    """Probabilities of the classes, of scores averaged over views (ten of them, as published).
+
+    Args:
+        net: in evaluation mode.
+        images: the set.
+        indices: of the N images to answer for, at least one.
+        views: how views are made.
+        crops: 1 (the centre) or 5 (the corners too), and mirrored where the views are flipped.
+        progress: wraps the loop over pieces.
+
+    Returns:
+        ``(N, classes)``.
+
+    Raises:
+        FrugalsegError: an image cannot be read any more.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net = net.to(device).eval()
+    places = [(0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)][:crops]
+    mirrors = (False, True) if crops > 1 and views.flip else (False,)
+    found: list[NDArray[np.float32]] = []
     with torch.inference_mode():
-        for start in range(0, len(test), 256):
-            some = test[start : start + 256]
-            shown = test_view(_pixels(images, some, views).to(device), views)
-            right += int((net(shown).argmax(1).cpu().numpy() == images.labels[some]).sum())
-    return right / len(test)
+        for start in progress(range(0, len(indices), PIECE)):
+            pixels = _pixels(images, indices[start : start + PIECE], views).to(device)
+            shown = [placed_view(pixels, views, place, m) for place in places for m in mirrors]
+            scores = torch.stack([net(view) for view in shown]).mean(0)
+            found.append(scores.softmax(1).float().cpu().numpy())
+    whole: NDArray[np.float32] = np.concatenate(found)
+    return whole
 
 
 def _pixels(images: ImageSet, indices: NDArray[np.int64], views: Views) -> Tensor:

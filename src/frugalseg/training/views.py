@@ -210,12 +210,28 @@ def test_view(images: Tensor, settings: Views) -> Tensor:
     Returns:
         (N, settings.out_channels, size, size) float32.
     """
-    images = as_float(images, settings)
-    crops = torch.full((len(images),), float(settings.test_crop))
-    return _finish(_sample(images, crops, torch.zeros(len(images), 2), settings), settings)
+    return placed_view(images, settings, (0, 0))
 
 
 test_view.__test__ = False  # type: ignore[attr-defined]  # the name is no test's
+
+
+def placed_view(
+    images: Tensor, settings: Views, place: tuple[int, int], flip: bool = False
+) -> Tensor:
+    """As :func:`test_view`, at another place: -1, 0 or 1 for rows and columns, (-1, -1) top left.
+
+    Args:
+        images, settings: as there.
+        place: of the crop.
+        flip: left to right.
+    """
+    images = as_float(images, settings)
+    count, room = len(images), (settings.side - settings.test_crop) / 2
+    crops = torch.full((count,), float(settings.test_crop))
+    shifts = (room * torch.tensor(place, dtype=torch.float32)).expand(count, 2)
+    flipped = torch.full((count,), flip)
+    return _finish(_sample(images, crops, shifts, settings, flipped=flipped), settings)
 
 
 def as_float(images: Tensor, settings: Views) -> Tensor:
