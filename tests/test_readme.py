@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from textures import WORDS as REGIONS
 from tiny import CLUSTERS, TINY, cli, write_digits
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -43,6 +44,9 @@ def test_the_commands_run_one_after_the_other(place: Path) -> None:
         if words[0] == "cluster":
             at = words.index("--clusters")
             words = [*words[:at], *words[at + 2 :], *CLUSTERS]
+        if words[0] == "discover":
+            at = words.index("--classes")
+            words = [*words[:at], *words[at + 2 :], *REGIONS]
         answer = cli(*words)
         assert answer.code == 0, f"{command}: {answer.err}"
     assert len(list((place / "LABELS").glob("*.png"))) == 2
