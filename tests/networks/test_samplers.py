@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.cost import count_multiply_adds
@@ -162,3 +163,14 @@ def test_what_is_unknown_is_refused():
         build_sampler("direct", SIZE, smoothnes=3)
     with pytest.raises(FrugalsegError, match="wdth"):
         build_sampler("boundary", SIZE, wdth=3)
+
+
+def test_pixels_of_a_finer_view_enter_side_by_side():
+    torch.manual_seed(0)
+    sampler = build_sampler("density", (8, 8), patch=2).eval()
+    view, maps = torch.rand(2, 3, 32, 48), torch.rand(2, 2, 32, 48)
+    assert sampler.density(view).shape == (2, 16, 24)
+    shares = F.avg_pool2d(maps, 2)
+    expected = F.binary_cross_entropy_with_logits(sampler.network(view), shares)
+    torch.testing.assert_close(sampler.loss(view, maps), expected)
+    assert folded_cells(sampler(view)).sum() == 0
