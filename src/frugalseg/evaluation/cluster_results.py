@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.results import FORMAT, command_line, environment, mean_and_range
+from frugalseg.evaluation.results import FORMAT, command_line, environment, spread_text
 from frugalseg.files import write_whole
 
 TASK = "cluster"
@@ -151,7 +151,7 @@ def cluster_table(results: Sequence[dict[str, Any]]) -> str:
     for group in group_cluster_seeds(results):
         what = group[0]["what"]
         words = [_title(group), what["data"], what.get("trunk", ""), what["clusters"], len(group)]
-        rows.append([*map(str, words), *(_spread(group, v, form) for _, form, v in columns)])
+        rows.append([*map(str, words), *(spread_text(group, v, form) for _, form, v in columns)])
     rule = ["---" if i < 3 else "---:" for i in range(len(header))]
     lines = [header, rule, *([cell.replace("|", r"\|") for cell in row] for row in rows)]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
@@ -166,13 +166,3 @@ def _title(group: Sequence[dict[str, Any]]) -> str:
     if any(not other.startswith(name) for other in names):
         name = f"{what['run']}, ..."
     return f"{name}, {told}" if told.endswith(" weights") else name
-
-
-def _spread(
-    group: Sequence[dict[str, Any]], value: Callable[[dict[str, Any]], float | None], form: str
-) -> str:
-    numbers = mean_and_range(group, value)
-    if numbers is None:
-        return "none"
-    mean, least, greatest = (format(number, form) for number in numbers)
-    return mean if least == greatest else f"{mean} ({least} to {greatest})"

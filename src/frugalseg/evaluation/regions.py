@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from frugalseg.data.classes import IGNORE_INDEX
 from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.results import FORMAT, command_line, environment, mean_and_range
+from frugalseg.evaluation.results import FORMAT, command_line, environment, spread_text
 from frugalseg.files import write_whole
 from frugalseg.information import many_to_one, one_to_one
 
@@ -219,16 +219,6 @@ def region_table(results: Sequence[dict[str, Any]]) -> str:
     for group in groups.values():
         what = group[0]["what"]
         words = [what["run"], what["data"], what["split"], what["clusters"], len(group)]
-        rows.append([*map(str, words), *(_spread(group, v, form) for _, form, v in _COLUMNS)])
+        rows.append([*map(str, words), *(spread_text(group, v, form) for _, form, v in _COLUMNS)])
     rule = ["---" if i < 3 else "---:" for i in range(len(header))]
     return "".join("| " + " | ".join(line) + " |\n" for line in (header, rule, *rows))
-
-
-def _spread(
-    group: Sequence[dict[str, Any]], value: Callable[[dict[str, Any]], float | None], form: str
-) -> str:
-    numbers = mean_and_range(group, value)
-    if numbers is None:
-        return "none"
-    mean, least, greatest = (format(number, form) for number in numbers)
-    return mean if least == greatest else f"{mean} ({least} to {greatest})"

@@ -191,7 +191,7 @@ def markdown_table(results: Sequence[dict[str, Any]]) -> str:
     for result in results:
         what = result["what"]
         points = "x".join(map(str, what["size"]))
-        numbers = [_spread([result], value, form) for _, form, value in _COLUMNS]
+        numbers = [spread_text([result], value, form) for _, form, value in _COLUMNS]
         rows.append([what["run"], what["sampler"], points, str(what["seed"]), *numbers])
     return _markdown(header, rows, words=3)
 
@@ -203,17 +203,18 @@ def markdown_table_over_seeds(results: Sequence[dict[str, Any]]) -> str:
     for group in group_seeds(results):
         what = group[0]["what"]
         points = "x".join(map(str, what["size"]))
-        numbers = [_spread(group, value, form) for _, form, value in _COLUMNS]
+        numbers = [spread_text(group, value, form) for _, form, value in _COLUMNS]
         rows.append([what["sampler"], points, str(len(group)), *numbers])
     note = "\nMean over seeds; in brackets the least and the greatest.\n"
     return _markdown(header, rows, words=2) + note
 
 
-def _spread(
+def spread_text(
     group: Sequence[dict[str, Any]],
     value: Callable[[dict[str, Any]], float | None],
     form: str,
 ) -> str:
+    """The cell of a table: mean (least to greatest) of a group in a number format, or "none"."""
     numbers = mean_and_range(group, value)
     if numbers is None:
         return "none"
