@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from frugalseg.evaluation.count import choose_count, merge_answers, merge_order
+from frugalseg.evaluation.count import choose_count, merge_answers, merge_order, turning_point
 from reference.information import slow_information
 
 
@@ -59,7 +59,36 @@ def test_a_planted_number_is_found(true):
 
     counts = choose_count(answers(0), answers(1))
     assert counts["chosen"] == true
-    assert dict(counts["curve"])[true] > 0.9
+    assert counts["by_sub_head"] == [true] * 4
+    assert dict(counts["agreement"])[true] > 0.9
+    # all splits up to there together add the information that there is
+    assert counts["before"] == pytest.approx(dict(counts["information"])[true])
+    assert counts["after"] < 0.5 < counts["before"]
     assert f"{true} clusters" in counts["says"]
     shared = dict(counts["information"])
     assert shared[true] > shared[2 * true]
+
+
+def test_the_turn_is_where_two_lines_fit_best():
+    rng = np.random.default_rng(0)
+    added = rng.uniform(0.1, 0.5, 12)
+    shared = added * np.where(np.arange(12) < 5, 0.9, 0.6)
+    clusters, before, after = turning_point(shared, added)
+    assert clusters == 6  # five splits make six clusters
+    assert (before, after) == (pytest.approx(0.9), pytest.approx(0.6))
+
+
+def test_splits_that_add_nothing_do_not_count():
+    added = np.array([0.7, 0.4, 0.0, 0.3, 0.0])  # empty overclusters
+    clusters, before, after = turning_point(0.8 * added, added)
+    assert 2 <= clusters <= 5
+    assert before == pytest.approx(0.8)
+    assert after == pytest.approx(0.8)
+
+
+def test_one_split_is_two_clusters():
+    assert turning_point(np.array([0.5]), np.array([0.6])) == (
+        2,
+        pytest.approx(5 / 6),
+        pytest.approx(5 / 6),
+    )

@@ -1,13 +1,14 @@
-"""How many clusters there are: merge an overclustering, and see where independent starts agree.
+"""How many clusters there are: merge an overclustering, and see where splits cease to be shared.
 
 Overclusters that two views of an image exchange hold the same things. They are merged pair by pair,
 each time the pair whose merging loses the least mutual information (agglomerative information
-bottleneck, Slonim and Tishby 1999). Several sub-heads, begun independently, do so on their own: at
-the number of clusters that the data have, they arrive at the same groups; at others each cuts or
-joins where it happens to.
+bottleneck, Slonim and Tishby 1999). Read backwards, each merging is a split that adds entropy, of
+which two views share a part: nearly all where different things are told apart, less where one kind
+of thing is cut into styles. The number of clusters is where the one gives way to the other.
 """
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from torch import Tensor
 
 from frugalseg.information import entropy, joint_distribution
 
+Floats = NDArray[np.floating[Any]]
 MOST = 30  # numbers of clusters that are considered
-CLOSE = 0.02  # agreement this close to the best is as good, and the finer grouping is taken
 
 
 def merge_order(joint: Tensor, fewest: int = 2) -> list[NDArray[np.int64]]:
@@ -96,59 +97,106 @@ def merge_answers(answers: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[A
 
 
 def choose_count(p: Tensor, q: Tensor, most: int = MOST) -> dict[str, Any]:
-    """The number of clusters at which sub-heads agree best.
+    """The number of clusters up to which views share what a split adds; mean over sub-heads.
 
     Args:
-        p: ``(S, N, K)`` overclustering of plain views, two or more sub-heads.
+        p: ``(S, N, K)`` overclustering of plain views.
         q: ``(S, N, K)`` or ``(S, R, N, K)`` of transformed ones.
         most: the greatest number considered.
 
     Returns:
-        "chosen"; "curve", a list of (clusters, agreement), the agreement being the mean adjusted
-        Rand index of all pairs of sub-heads; "information", a list of (clusters, mean share of the
-        entropy of the merged clusters that two views share); "value", what the curve shows; "says",
-        a sentence.
+        "chosen"; "by_sub_head", the number that each sub-head alone says; "curve", a list of
+        (clusters, share of the entropy added by the last split that two views share); "before" and
+        "after", its mean up to the chosen number and beyond; "agreement", a list of (clusters, mean
+        adjusted Rand index of all pairs of sub-heads); "information", a list of (clusters, share of
+        the entropy of all merged clusters that two views share); "value", what the curve shows;
+        "says", a sentence.
     """
-    from sklearn.metrics import adjusted_rand_score
-
-    joints = joint_distribution(p, q)
-    answers = p.detach().cpu().numpy()
-    merged: list[dict[int, NDArray[np.int64]]] = []
-    for joint, own in zip(joints.cpu(), answers, strict=True):
-        by_count = {int(g.max()) + 1: g for g in merge_order(joint)}
-        merged.append(
-            {k: merge_answers(own, g).argmax(1) for k, g in by_count.items() if k <= most}
-        )
-    agreement = {}
-    for k in range(2, min(most, p.shape[-1]) + 1):
-        pairs = itertools.combinations([one[k] for one in merged], 2)
-        agreement[k] = float(np.mean([adjusted_rand_score(a, b) for a, b in pairs] or [0.0]))
-    best = max(agreement.values())
-    chosen = max(k for k, value in agreement.items() if value >= best - CLOSE)
-    information = _shared(joints.cpu(), most)
+    joints = joint_distribution(p, q).cpu()
+    groups = [{int(g.max()) + 1: g for g in merge_order(joint)} for joint in joints]
+    numbers = range(2, min(most, p.shape[-1]) + 1)
+    # (S, numbers, 2): information and entropy in nats, from one cluster, which has none, upwards
+    totals = np.array(
+        [
+            [(0.0, 0.0)] + [_totals(joint, merged[k]) for k in numbers]
+            for joint, merged in zip(joints, groups, strict=True)
+        ]
+    )
+    mean = totals.mean(0)
+    shared, added = np.diff(mean, axis=0).T
+    chosen, before, after = turning_point(shared, added)
+    by_sub_head = [turning_point(*np.diff(each, axis=0).T)[0] for each in totals]
     return {
         "chosen": chosen,
-        "curve": list(agreement.items()),
-        "information": information,
-        "value": "agreement of sub-heads",
+        "by_sub_head": by_sub_head,
+        "curve": _pairs(numbers, _share(shared, added)),
+        "before": before,
+        "after": after,
+        "agreement": _pairs(numbers, _agreement(p.detach().cpu().numpy(), groups, numbers)),
+        "information": _pairs(numbers, _share(*mean[1:].T)),
+        "value": "share of a split that views share",
         "says": (
-            f"{chosen} clusters: there, {p.shape[0]} sub-heads that were merged independently "
-            f"agree best (adjusted Rand index {agreement[chosen]:.2f})."
+            f"{chosen} clusters: two views share {before:.0%} of what splits up to there add, and "
+            f"{after:.0%} beyond. Sub-heads alone say {min(by_sub_head)} to {max(by_sub_head)}."
         ),
     }
 
 
-def _shared(joints: Tensor, most: int) -> list[tuple[int, float]]:
-    """Information that views share over the entropy of the merged clusters, mean of sub-heads."""
-    found: dict[int, list[float]] = {}
-    for joint in joints:
-        for groups in merge_order(joint):
-            k = int(groups.max()) + 1
-            if k > most:
-                continue
-            select = torch.nn.functional.one_hot(torch.from_numpy(groups), k).to(joint)
-            table = select.T @ joint @ select
-            marginal = float(entropy(table.sum(1)))
-            shared = 2 * marginal - float(entropy(table, 2))
-            found.setdefault(k, []).append(shared / marginal if marginal > 0 else 0.0)
-    return [(k, float(np.mean(values))) for k, values in sorted(found.items())]
+def turning_point(shared: Floats, added: Floats) -> tuple[int, float, float]:
+    """Where information stops to grow with entropy as it did: two straight lines, least squares.
+
+    Args:
+        shared: ``(L)`` information in nats that splits 1 to 2, 2 to 3, ... clusters add.
+        added: ``(L)`` entropy in nats that they add, not negative.
+
+    Returns:
+        The number of clusters at the turn, and the shares of added entropy that are shared, before
+        it and after it (the share before, where there is no split after it).
+    """
+    share = _share(shared, added)
+    misfits = []
+    for turn in range(1, len(share) + 1):
+        parts = ((share[k], added[k]) for k in (slice(turn), slice(turn, None)))
+        misfits.append(sum(float((w * (r - _mean(r, w)) ** 2).sum()) for r, w in parts))
+    turn = 1 + int(np.argmin(misfits[:-1] or misfits))
+    before = _mean(share[:turn], added[:turn])
+    beyond = added[turn:].sum() > 0
+    return turn + 1, before, _mean(share[turn:], added[turn:]) if beyond else before
+
+
+def _totals(joint: Tensor, groups: NDArray[np.int64]) -> tuple[float, float]:
+    """Information that views share and entropy, of merged clusters."""
+    select = torch.nn.functional.one_hot(torch.from_numpy(groups)).to(joint)
+    table = select.T @ joint @ select
+    marginal = float(entropy(table.sum(1)))
+    return 2 * marginal - float(entropy(table, 2)), marginal
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+def _mean(values: Floats, weights: Floats) -> float:
+    total = float(weights.sum())
+    return float((values * weights).sum()) / total if total > 0 else 0.0
+
+
+def _agreement(
+    answers: NDArray[Any], groups: list[dict[int, NDArray[np.int64]]], numbers: range
+) -> list[float]:
+    """Mean adjusted Rand index of all pairs of sub-heads, 0 where there is but one."""
+    from sklearn.metrics import adjusted_rand_score
+
+    found = []
+    for k in numbers:
+        each = [
+            merge_answers(own, merged[k]).argmax(1)
+            for own, merged in zip(answers, groups, strict=True)
+        ]
+        pairs = itertools.combinations(each, 2)
+        found.append(float(np.mean([adjusted_rand_score(a, b) for a, b in pairs] or [0.0])))
+    return found
+
+
+def _pairs(numbers: range, values: Iterable[float]) -> list[tuple[int, float]]:
+    return [(k, float(value)) for k, value in zip(numbers, values, strict=True)]

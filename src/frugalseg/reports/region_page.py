@@ -160,7 +160,6 @@ def region_page(report: RegionReport) -> str:
         unsure=[_unsure(each, report) for each in report.unsure],
         charts=learning_charts(report.history),
         best_loss=-math.log(len(report.names)),
-        agreed=dict(counts["curve"])[counts["chosen"]] if counts else None,
         count_svg=count_chart(counts, "kinds of region") if counts else None,
         classes=_class_rows(report),
         against=_against(report),
