@@ -11,14 +11,7 @@ from typing import Any, Literal
 from cyclopts import Parameter
 
 from frugalseg.options import Names, Options, option_value
-from frugalseg.task_runs import (
-    WEIGHTS,
-    find_task_run,
-    open_task_run,
-    read_finished,
-    read_task_config,
-    run_task,
-)
+from frugalseg.task_runs import WEIGHTS, read_finished, run_task
 
 if typing.TYPE_CHECKING:
     from frugalseg.networks.heads import ClusterNet
@@ -67,6 +60,8 @@ class ClusterConfig:
         devices: Number of devices, or auto.
         nodes: Number of machines.
     """
+
+    task: typing.ClassVar[str] = TASK
 
     data: typing.Annotated[str, Parameter(parse=False)] = ""
     clusters: int | Literal["auto"] = 10
@@ -160,21 +155,6 @@ class ClusterRun:
     net: "ClusterNet"
 
 
-def find_cluster_run(folder: Path, config: ClusterConfig) -> dict[str, Any] | None:
-    """See :func:`frugalseg.task_runs.find_task_run`."""
-    return find_task_run(folder, config, TASK)
-
-
-def open_cluster_run(folder: Path, config: ClusterConfig) -> dict[str, Any]:
-    """See :func:`frugalseg.task_runs.open_task_run`."""
-    return open_task_run(folder, config, TASK)
-
-
-def read_cluster_config(folder: Path) -> ClusterConfig:
-    """See :func:`frugalseg.task_runs.read_task_config`."""
-    return read_task_config(folder, TASK, ClusterConfig)
-
-
 def build_net(plan: Plan, clusters: int, pretrained: bool | None = None) -> "ClusterNet":
     """The untrained networks of a plan.
 
@@ -209,7 +189,7 @@ def load_cluster_run(folder: Path | str, weights: str = "last") -> ClusterRun:
     from frugalseg.runs import load_weights
 
     folder = Path(folder)
-    config, plan, state = read_finished(folder, TASK, ClusterConfig, Plan, weights)
+    config, plan, state = read_finished(folder, ClusterConfig, Plan, weights)
     net = build_net(plan, state["clusters"], pretrained=False)
     load_weights(net, folder / WEIGHTS[weights])
     chosen = state if weights == "last" else state["lowest"]

@@ -12,13 +12,7 @@ from typing import Any, Literal
 from cyclopts import Parameter
 
 from frugalseg.options import Names, Options, option_value
-from frugalseg.task_runs import (
-    WEIGHTS,
-    find_task_run,
-    open_task_run,
-    read_finished,
-    read_task_config,
-)
+from frugalseg.task_runs import WEIGHTS, read_finished
 
 if typing.TYPE_CHECKING:
     from frugalseg.networks.dense_heads import DiscoverNet
@@ -77,6 +71,8 @@ class DiscoverConfig:
         devices: Number of devices, or auto.
         nodes: Number of machines.
     """
+
+    task: typing.ClassVar[str] = TASK
 
     data: typing.Annotated[str, Parameter(parse=False)] = ""
     classes: int | Literal["auto"] = 3
@@ -192,21 +188,6 @@ class DiscoverRun:
         return tuple(self.state.get("region_names") or plain)
 
 
-def find_discover_run(folder: Path, config: DiscoverConfig) -> dict[str, Any] | None:
-    """See :func:`frugalseg.task_runs.find_task_run`."""
-    return find_task_run(folder, config, TASK)
-
-
-def open_discover_run(folder: Path, config: DiscoverConfig) -> dict[str, Any]:
-    """See :func:`frugalseg.task_runs.open_task_run`."""
-    return open_task_run(folder, config, TASK)
-
-
-def read_discover_config(folder: Path) -> DiscoverConfig:
-    """See :func:`frugalseg.task_runs.read_task_config`."""
-    return read_task_config(folder, TASK, DiscoverConfig)
-
-
 def build_discover_net(
     plan: DiscoverPlan, classes: int, pretrained: bool | None = None
 ) -> "DiscoverNet":
@@ -255,7 +236,7 @@ def load_discover_run(folder: Path | str, weights: str = "last") -> DiscoverRun:
     from frugalseg.runs import load_weights
 
     folder = Path(folder)
-    config, plan, state = read_finished(folder, TASK, DiscoverConfig, DiscoverPlan, weights)
+    config, plan, state = read_finished(folder, DiscoverConfig, DiscoverPlan, weights)
     net = build_discover_net(plan, state["clusters"], pretrained=False)
     load_weights(net, folder / WEIGHTS[weights])
     chosen = state if weights == "last" else state["lowest"]

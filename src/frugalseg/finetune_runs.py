@@ -19,7 +19,7 @@ from cyclopts import Parameter
 from frugalseg.cluster_runs import Plan, build_net
 from frugalseg.options import Options, option_value
 from frugalseg.runs import load_weights
-from frugalseg.task_runs import WEIGHTS, find_task_run, open_task_run, read_finished
+from frugalseg.task_runs import WEIGHTS, read_finished
 
 if typing.TYPE_CHECKING:
     from frugalseg.networks.heads import SupervisedNet
@@ -53,6 +53,8 @@ class FinetuneConfig:
         untrained: Begin with the same network from nothing, for comparison.
         seed: Seeds everything.
     """
+
+    task: typing.ClassVar[str] = TASK
 
     run: typing.Annotated[str, Parameter(parse=False)] = ""
     data: str | None = None
@@ -99,16 +101,6 @@ class FinetuneRun:
     net: "SupervisedNet"
 
 
-def find_finetune_run(folder: Path, config: FinetuneConfig) -> dict[str, Any] | None:
-    """See :func:`frugalseg.task_runs.find_task_run`."""
-    return find_task_run(folder, config, TASK, NEEDS)
-
-
-def open_finetune_run(folder: Path, config: FinetuneConfig) -> dict[str, Any]:
-    """See :func:`frugalseg.task_runs.open_task_run`."""
-    return open_task_run(folder, config, TASK, NEEDS)
-
-
 def build_supervised(plan: Plan, classes: int, size: int, hidden: int) -> "SupervisedNet":
     """The untrained network of a plan's trunk with a classifier on it.
 
@@ -132,7 +124,7 @@ def load_finetune_run(folder: Path | str) -> FinetuneRun:
         FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
     """
     folder = Path(folder)
-    config, plan, state = read_finished(folder, TASK, FinetuneConfig, Plan, needs=NEEDS)
+    config, plan, state = read_finished(folder, FinetuneConfig, Plan, needs=NEEDS)
     names = tuple(state["class_names"])
     net = build_supervised(plan, len(names), state["views"]["size"], config.hidden)
     load_weights(net, folder / WEIGHTS["last"])

@@ -80,6 +80,8 @@ class SegmentConfig:
         segmenter_options: Further options of the segmenter.
     """
 
+    task: typing.ClassVar[str] = "segment"
+
     data: typing.Annotated[str, Parameter(parse=False)] = ""
     size: SizeOption = (64, 64)
     sampler: str = "density"

@@ -10,7 +10,7 @@ metrics.jsonl, environment.json, results/*.json, checkpoints/: as in :mod:`fruga
 import dataclasses
 from collections.abc import Set
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import yaml
 
@@ -27,7 +27,14 @@ KINDS = {
     "finetune": "a fine-tuned run",
 }
 
-Config = TypeVar("Config")
+
+class TaskConfig(Protocol):
+    """What this module reads of a configuration; it is a dataclass."""
+
+    task: ClassVar[str]
+
+
+Config = TypeVar("Config", bound=TaskConfig)
 Plan = TypeVar("Plan")
 
 
@@ -43,21 +50,21 @@ def run_task(folder: Path | str) -> str:
     return str(read_settings(folder).get("task", "segment"))
 
 
-def read_task_config(folder: Path, task: str, kind: type[Config]) -> Config:
-    """The configuration of a run of a task.
+def read_task_config(folder: Path, kind: type[Config]) -> Config:
+    """The configuration of a run.
 
     Args:
         folder: the run's folder.
-        task: its task.
-        kind: the configuration's class, a dataclass.
+        kind: the configuration's class, a dataclass that names its ``task``.
 
     Raises:
         FrugalsegError: there is none, or it is of another version or task.
     """
     values = read_settings(folder)
     there = values.pop("task", "segment")
-    if there != task:
-        raise FrugalsegError(f"{folder} is {KINDS.get(there, f'a {there}')}, not {KINDS[task]}.")
+    if there != kind.task:
+        said = KINDS.get(there, f"a {there}")
+        raise FrugalsegError(f"{folder} is {said}, not {KINDS[kind.task]}.")
     unknown = set(values) - {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if unknown or "data" not in values:
         said = f"has unknown settings: {', '.join(sorted(unknown))}" if unknown else "names no data"
@@ -65,18 +72,16 @@ def read_task_config(folder: Path, task: str, kind: type[Config]) -> Config:
     return kind(**values)
 
 
-def find_task_run(
-    folder: Path, config: Any, task: str, needs: Set[str] = NEEDS
-) -> dict[str, Any] | None:
+def find_task_run(folder: Path, config: Any, needs: Set[str] = NEEDS) -> dict[str, Any] | None:
     """The state of the run in a folder; None where the folder is free. Changes nothing.
 
     Raises:
         FrugalsegError: the folder holds something else, or cannot be written.
     """
-    return find_run(folder, config, lambda f: read_task_config(f, task, type(config)), needs)
+    return find_run(folder, config, lambda f: read_task_config(f, type(config)), needs)
 
 
-def open_task_run(folder: Path, config: Any, task: str, needs: Set[str] = NEEDS) -> dict[str, Any]:
+def open_task_run(folder: Path, config: Any, needs: Set[str] = NEEDS) -> dict[str, Any]:
     """Make a run folder, or open an unfinished one of the same configuration.
 
     Returns:
@@ -85,19 +90,18 @@ def open_task_run(folder: Path, config: Any, task: str, needs: Set[str] = NEEDS)
     Raises:
         FrugalsegError: the folder holds something else, or cannot be written.
     """
-    state = find_task_run(folder, config, task, needs)
+    state = find_task_run(folder, config, needs)
     if state is None:
         plain = {
             k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()
         }
-        text = yaml.safe_dump({"format": FORMAT, "task": task, **plain}, sort_keys=False)
+        text = yaml.safe_dump({"format": FORMAT, "task": config.task, **plain}, sort_keys=False)
         write_whole(text.encode(), folder / "config.yaml")
     return state or {"finished": False}
 
 
 def read_finished(
     folder: Path | str,
-    task: str,
     kind: type[Config],
     plan: type[Plan],
     weights: str = "last",
@@ -107,7 +111,6 @@ def read_finished(
 
     Args:
         folder: the run's folder.
-        task: its task.
         kind, plan: classes of its configuration and of its plan.
         weights: "last" or "lowest": which must be there.
         needs: what the state must hold.
@@ -118,11 +121,12 @@ def read_finished(
     folder = Path(folder)
     if not folder.is_dir():
         raise FrugalsegError(f"{folder}: there is no such run.")
-    config = read_task_config(folder, task, kind)
+    config = read_task_config(folder, kind)
     state = read_state(folder, needs) if (folder / "state.json").exists() else {}
     if not state.get("finished") or not (folder / WEIGHTS[weights]).is_file():
         raise FrugalsegError(
-            f"{folder} is not finished: give the same 'frugalseg {task}' command again to go on."
+            f"{folder} is not finished: "
+            f"give the same 'frugalseg {kind.task}' command again to go on."
         )
     try:
         return config, plan(**state["plan"]), state

@@ -8,15 +8,14 @@ from torch import nn
 
 from frugalseg.cluster_runs import (
     ClusterConfig,
-    find_cluster_run,
     load_cluster_run,
-    read_cluster_config,
     run_task,
 )
 from frugalseg.data.image_sets import array_set
 from frugalseg.errors import FrugalsegError
 from frugalseg.networks.heads import ClusterNet
 from frugalseg.networks.trunks import Trunk
+from frugalseg.task_runs import find_task_run, read_task_config
 from frugalseg.training import cluster as training
 from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.cluster_plan import make_plan, training_indices
@@ -101,10 +100,10 @@ def test_the_same_seed_gives_the_same_run_and_it_goes_on_where_it_was_left(
 
 def test_another_configuration_does_not_go_on(tmp_path: Path) -> None:
     train(tmp_path / "run", steps=1)
-    config = read_cluster_config(tmp_path / "run")
+    config = read_task_config(tmp_path / "run", ClusterConfig)
     assert config == ClusterConfig(**TINY | {"steps": 1})
     with pytest.raises(FrugalsegError, match="width: 2 there, 3 asked"):
-        find_cluster_run(tmp_path / "run", ClusterConfig(**TINY | {"steps": 1, "width": 3}))
+        find_task_run(tmp_path / "run", ClusterConfig(**TINY | {"steps": 1, "width": 3}))
 
 
 def features_task(part: int | None, seed: int = 0, order: Any = ("main", "over")) -> FeatureTask:

@@ -8,13 +8,11 @@ import torch
 from frugalseg.data.region_images import open_region_images
 from frugalseg.discover_runs import (
     DiscoverConfig,
-    find_discover_run,
     load_discover_run,
-    read_discover_config,
 )
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.regions import count_regions, region_scores
-from frugalseg.task_runs import run_task
+from frugalseg.task_runs import find_task_run, read_task_config, run_task
 from frugalseg.training import discover as training
 from frugalseg.training.agreement import Draw
 from frugalseg.training.discover_answers import discover_labels
@@ -90,11 +88,11 @@ def test_it_goes_on_where_it_was_left(
 
 def test_another_configuration_does_not_go_on(textures: Path, tmp_path: Path) -> None:
     train(textures, tmp_path / "run", steps=1)
-    config = read_discover_config(tmp_path / "run")
+    config = read_task_config(tmp_path / "run", DiscoverConfig)
     assert config == DiscoverConfig(data=str(textures), **TINY | {"steps": 1})
     other = DiscoverConfig(data=str(textures), **TINY | {"steps": 1, "width": 3})
     with pytest.raises(FrugalsegError, match="width: 2 there, 3 asked"):
-        find_discover_run(tmp_path / "run", other)
+        find_task_run(tmp_path / "run", other)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from frugalseg.cluster_runs import ClusterConfig, find_cluster_run, load_cluster_run
+from frugalseg.cluster_runs import ClusterConfig, load_cluster_run
 from frugalseg.errors import FrugalsegError
+from frugalseg.task_runs import find_task_run
 
 
 def demo_config(seed: int = 0) -> ClusterConfig:
@@ -54,7 +55,7 @@ def run_cluster_demo(
 
 def _prepare(out: Path, config: ClusterConfig) -> None:
     try:
-        find_cluster_run(out, config)
+        find_task_run(out, config)
     except FrugalsegError as error:
         raise FrugalsegError(
             f"{out} cannot hold this demonstration: name another folder with --out. ({error})"

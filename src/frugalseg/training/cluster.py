@@ -12,14 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frugalseg._memory import keep_freed_memory
-from frugalseg.cluster_runs import (
-    TASK,
-    ClusterConfig,
-    Plan,
-    build_net,
-    find_cluster_run,
-    open_cluster_run,
-)
+from frugalseg.cluster_runs import ClusterConfig, Plan, build_net
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
 from frugalseg.information import clustering_health, iic_loss
@@ -35,14 +28,11 @@ from frugalseg.training.cluster_plan import (
 from frugalseg.training.cluster_tasks import ClusterTask, FeatureTask, ImageTask
 from frugalseg.training.features import frozen_features, nearest_images
 from frugalseg.training.restarts import (
-    LOWEST,
-    finish_run,
+    begin_run,
     hardware,
     seed_everything,
     state_of_run,
-    train_seed,
-    training_name,
-    write_environment,
+    train_restarts,
 )
 from frugalseg.training.views import test_view
 
@@ -93,39 +83,30 @@ def train_clustering(
         FrugalsegError: what the user can mend; all that can be known is known before the folder is
             made and any training starts.
     """
-    from frugalseg.training.fit import check_hardware, is_main_process
+    from frugalseg.training.fit import check_hardware
 
     keep_freed_memory()
     images = images or open_image_data(config)
     plan = make_plan(config, images)
     check_hardware(*hardware(config))
-    main = is_main_process()
-    state = state_of_run(folder, lambda: find_cluster_run(folder, config))
-    if state.get("finished"):
+    if state_of_run(folder, config).get("finished"):
         say(f"{folder} is finished already.")
         return
     # unknown trunks and missing weights are found before anything is written
     build_net(plan, 2 if config.clusters == "auto" else config.clusters)
-    if main:
-        open_cluster_run(folder, config)
-        write_environment(folder, config.seed)
+    begin_run(folder, config)
     material = gather(config, plan, images, folder, progress, say)
     found: dict[str, Any] = {"class_names": list(images.class_names)}
     clusters = config.clusters
     if clusters == "auto":
         found["counts"] = _count(config, plan, material, folder, progress, say)
         clusters = int(found["counts"]["chosen"])
-    outcomes = []
-    for seed in range(config.seed, config.seed + config.restarts):
-        name = training_name(TASK, config, seed)
-        say(f"Training {'the heads' if plan.frozen else 'trunk and heads'}: {clusters} clusters")
-        seed_everything(seed)
-        lowest = folder / "checkpoints" / name / LOWEST
-        task = make_task(config, plan, build_net(plan, clusters), material, seed, lowest)
-        judged = partial(judge, material=material)
-        outcomes.append(train_seed(task, config, folder, name, judged, progress))
-    if main:
-        finish_run(folder, config, plan, clusters, outcomes, found)
+
+    def make(seed: int, lowest: Path) -> ClusterTask:
+        return make_task(config, plan, build_net(plan, clusters), material, seed, lowest)
+
+    groups, judged = (clusters, "clusters"), partial(judge, material=material)
+    train_restarts(config, folder, plan, groups, make, judged, found, progress, say)
 
 
 def _count(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from frugalseg.cluster_runs import ClusterConfig, Plan
 from frugalseg.data.image_sets import ImageSet, Progress, open_images
 from frugalseg.errors import FrugalsegError
-from frugalseg.networks.heads import HEADS
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
 from frugalseg.networks.trunks import TRUNKS
+from frugalseg.training.limits import limits_of_heads, refuse_out_of_range
 from frugalseg.training.views import PRESETS, Views
 
 SMALL = 32  # images up to this side are no photographs
@@ -181,30 +181,11 @@ def _views(config: ClusterConfig, name: str) -> Views:
 
 def _check_numbers(config: ClusterConfig, count: int) -> None:
     """Limits that no type says."""
-    limits = {
-        "sub_heads": config.sub_heads >= 1,
-        "width": config.width >= 1,
-        "hidden": config.hidden is None or config.hidden >= 0,
-        "components": config.components >= 1,
+    own = {
         "neighbours": config.neighbours is None or config.neighbours >= 0,
-        "copies": config.copies is None or config.copies >= 1,
-        "batch": config.batch is None or config.batch >= 2,
         "part": config.part is None or config.part >= 2,
-        "steps": config.steps is None or config.steps >= 1,
-        "rate": config.rate is None or config.rate > 0,
-        "decay": 0 <= config.decay <= 1,
-        "order": set(config.order) <= set(HEADS) and "main" in config.order,
-        "turn": config.turn is None or config.turn >= 1,
-        "restarts": config.restarts >= 1,
-        "seed": 0 <= config.seed < 2**31 - config.restarts,
-        "nodes": config.nodes >= 1,
     }
-    for name, sound in limits.items():
-        if not sound:
-            raise FrugalsegError(
-                f"{name}={getattr(config, name)!r} is out of range: "
-                "'frugalseg cluster --help' says what it means."
-            )
+    refuse_out_of_range(config, limits_of_heads(config) | own)
     clusters = 2 if config.clusters == "auto" else config.clusters
     if clusters < 2:
         raise FrugalsegError(f"{clusters} cluster is no clustering: ask for 2 or more, or auto.")

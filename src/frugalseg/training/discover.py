@@ -11,14 +11,7 @@ from torch import Tensor
 
 from frugalseg._memory import keep_freed_memory
 from frugalseg.data.region_images import RegionImages
-from frugalseg.discover_runs import (
-    TASK,
-    DiscoverConfig,
-    DiscoverPlan,
-    build_discover_net,
-    find_discover_run,
-    open_discover_run,
-)
+from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan, build_discover_net
 from frugalseg.information import clustering_health
 from frugalseg.networks.dense_heads import DiscoverNet
 from frugalseg.networks.trunks import settle_batch_norm
@@ -28,14 +21,11 @@ from frugalseg.training.discover_plan import dense_views, make_discover_plan, op
 from frugalseg.training.discover_tasks import DiscoverTask, MapTask, PixelTask
 from frugalseg.training.region_material import RegionMaterial, gather_regions
 from frugalseg.training.restarts import (
-    LOWEST,
-    finish_run,
+    begin_run,
     hardware,
     seed_everything,
     state_of_run,
-    train_seed,
-    training_name,
-    write_environment,
+    train_restarts,
 )
 
 JUDGED = 128  # pictures on which sub-heads and restarts are compared, and batch norm settles
@@ -62,40 +52,31 @@ def train_discovery(
         FrugalsegError: what the user can mend; all that can be known is known before the folder is
             made and any training starts.
     """
-    from frugalseg.training.fit import check_hardware, is_main_process
+    from frugalseg.training.fit import check_hardware
 
     keep_freed_memory()
     data = data or open_discover_data(config)
     plan = make_discover_plan(config, data)
     check_hardware(*hardware(config))
-    main = is_main_process()
-    state = state_of_run(folder, lambda: find_discover_run(folder, config))
-    if state.get("finished"):
+    if state_of_run(folder, config).get("finished"):
         say(f"{folder} is finished already.")
         return
     # missing weights are found before anything is written
     net = build_discover_net(plan, 2 if config.classes == "auto" else config.classes)
     material = gather_regions(config, plan, data, net, progress, say)
-    if main:
-        open_discover_run(folder, config)
-        write_environment(folder, config.seed)
+    begin_run(folder, config)
     found: dict[str, Any] = {"pictures": material.count}
     classes = config.classes
     if classes == "auto":
         found["counts"] = _count(config, plan, material, folder, progress, say)
         classes = int(found["counts"]["chosen"])
-    outcomes = []
-    for seed in range(config.seed, config.seed + config.restarts):
-        name = training_name(TASK, config, seed)
-        say(f"Training {'the heads' if plan.frozen else 'trunk and heads'}: {classes} regions")
-        seed_everything(seed)
-        lowest = folder / "checkpoints" / name / LOWEST
+
+    def make(seed: int, lowest: Path) -> DiscoverTask:
         net = build_discover_net(plan, classes)
-        task = make_discover_task(config, plan, net, material, seed, lowest)
-        judged = partial(judge_regions, count=material.count)
-        outcomes.append(train_seed(task, config, folder, name, judged, progress))
-    if main:
-        finish_run(folder, config, plan, classes, outcomes, found)
+        return make_discover_task(config, plan, net, material, seed, lowest)
+
+    groups, judged = (classes, "regions"), partial(judge_regions, count=material.count)
+    train_restarts(config, folder, plan, groups, make, judged, found, progress, say)
 
 
 def make_discover_task(

@@ -8,9 +8,9 @@ from frugalseg.data.region_images import RegionImages, open_region_images
 from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan
 from frugalseg.errors import FrugalsegError
 from frugalseg.networks.dense import DENSE_TRUNKS, FUSED, build_dense_trunk
-from frugalseg.networks.heads import HEADS
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
 from frugalseg.training.dense_views import CHANNELS, DenseViews
+from frugalseg.training.limits import limits_of_heads, refuse_out_of_range
 
 PHOTO_SIDE = 256  # pixels of the shorter side at which pretrained networks see photographs
 FEWEST = 2  # images
@@ -120,33 +120,14 @@ def _views(config: DiscoverConfig, frozen: bool) -> DenseViews:
 
 def _check_numbers(config: DiscoverConfig, count: int) -> None:
     """Limits that no type says."""
-    limits = {
-        "sub_heads": config.sub_heads is None or config.sub_heads >= 1,
+    own = {
         "over_classes": config.over_classes is None or config.over_classes >= 2,
-        "width": config.width >= 1,
-        "hidden": config.hidden is None or config.hidden >= 0,
-        "components": config.components >= 1,
         "side": config.side is None or config.side == 0 or config.side >= 16,
         "crop": config.crop is None or config.crop >= 16,
         "pictures": config.pictures is None or config.pictures >= FEWEST,
-        "copies": config.copies >= 1,
         "displacement": config.displacement is None or config.displacement >= 0,
-        "batch": config.batch is None or config.batch >= 2,
-        "steps": config.steps is None or config.steps >= 1,
-        "rate": config.rate is None or config.rate > 0,
-        "decay": 0 <= config.decay <= 1,
-        "order": set(config.order) <= set(HEADS) and "main" in config.order,
-        "turn": config.turn is None or config.turn >= 1,
-        "restarts": config.restarts >= 1,
-        "seed": 0 <= config.seed < 2**31 - config.restarts,
-        "nodes": config.nodes >= 1,
     }
-    for name, sound in limits.items():
-        if not sound:
-            raise FrugalsegError(
-                f"{name}={getattr(config, name)!r} is out of range: "
-                "'frugalseg discover --help' says what it means."
-            )
+    refuse_out_of_range(config, limits_of_heads(config) | own)
     if config.classes != "auto" and not 2 <= config.classes <= 254:
         raise FrugalsegError(
             f"{config.classes} kinds of region are no division: ask for 2 to 254, or auto."

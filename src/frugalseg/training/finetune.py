@@ -21,17 +21,17 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.results import environment
 from frugalseg.files import write_whole
 from frugalseg.finetune_runs import (
+    NEEDS,
     FinetuneConfig,
     build_supervised,
-    find_finetune_run,
     load_finetune_run,
-    open_finetune_run,
 )
 from frugalseg.networks.heads import SupervisedNet
 from frugalseg.networks.trunks import third_stage
-from frugalseg.runs import config_hash, read_state, save_weights, write_state
+from frugalseg.runs import config_hash, save_weights, write_state
 from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.finetune_plan import Parts, check_numbers, choose_parts, choose_views
+from frugalseg.training.restarts import begin_run, seed_everything, state_of_run
 from frugalseg.training.tasks import StepTask
 from frugalseg.training.views import Views, placed_view, transformed_views
 
@@ -113,20 +113,16 @@ def train_finetuning(
     from frugalseg.training.fit import is_main_process
 
     check_numbers(config)
-    main = is_main_process()
-    if _state(folder, config, main).get("finished"):
+    if state_of_run(folder, config, NEEDS).get("finished"):
         say(f"{folder} is finished already.")
         return
     run = load_cluster_run(config.run)
     views, parts = choose_views(config, run), choose_parts(config, images)
-    if main:
-        open_finetune_run(folder, config)
-        text = json.dumps({**environment(), "seed": config.seed}, indent=1)
-        write_whole(text.encode(), folder / "environment.json")
+    begin_run(folder, config, NEEDS)
     say(f"Learning {len(images.class_names)} classes from {len(parts.learned)} labels")
     settings = (views, config.steps, config.batch, config.rate, config.seed, progress)
     net = _teach(_network(config, run, images, views), images, parts.learned, folder, *settings)
-    if main:
+    if is_main_process():
         _finish(folder, config, run, images, views, parts, net)
 
 
@@ -134,20 +130,11 @@ def _network(
     config: FinetuneConfig, run: ClusterRun, images: ImageSet, views: Views
 ) -> SupervisedNet:
     """The network before its training, the same for every start of the same seed."""
-    import lightning
-
-    lightning.seed_everything(config.seed, verbose=False)
+    seed_everything(config.seed)
     if config.untrained:
         return build_supervised(run.plan, len(images.class_names), views.size, config.hidden)
     trunk = third_stage(run.net.trunk, run.plan.channels, views.size).requires_grad_(True)
     return SupervisedNet(trunk, len(images.class_names), config.hidden)
-
-
-def _state(folder: Path, config: FinetuneConfig, main: bool) -> dict[str, Any]:
-    if main:
-        return find_finetune_run(folder, config) or {}
-    needs = frozenset({"finished"})  # the main process says what is wrong
-    return read_state(folder, needs) if (folder / "state.json").exists() else {}
 
 
 def _teach(

@@ -11,6 +11,7 @@ from frugalseg.cluster_runs import ClusterRun
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
 from frugalseg.finetune_runs import FinetuneConfig
+from frugalseg.training.limits import refuse_out_of_range
 from frugalseg.training.views import PRESETS, Views
 
 Indices = NDArray[np.int64]
@@ -146,7 +147,7 @@ def check_numbers(config: FinetuneConfig) -> None:
     Raises:
         FrugalsegError: a number is out of range.
     """
-    limits = {
+    sound = {
         "hold_out": 0 <= config.hold_out < 1,
         "share": 0 < config.share <= 1,
         "steps": config.steps >= 1,
@@ -156,9 +157,4 @@ def check_numbers(config: FinetuneConfig) -> None:
         "crops": config.crops in (1, 5),
         "seed": 0 <= config.seed < 2**31 - 1,
     }
-    for name, sound in limits.items():
-        if not sound:
-            raise FrugalsegError(
-                f"{name}={getattr(config, name)!r} is out of range: "
-                "'frugalseg finetune --help' says what it means."
-            )
+    refuse_out_of_range(config, sound)

@@ -3,15 +3,15 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from frugalseg.evaluation.results import environment
 from frugalseg.files import write_whole
 from frugalseg.information import mean_and_spread
 from frugalseg.runs import config_hash, load_weights, read_state, save_weights, write_state
-from frugalseg.task_runs import WEIGHTS
+from frugalseg.task_runs import NEEDS, WEIGHTS, find_task_run, open_task_run
 from frugalseg.training.agreement import AgreementTask
 
 LOWEST = "lowest.st"  # in the checkpoints of a training: its weights of lowest loss
@@ -21,8 +21,12 @@ Judge = Callable[[Any], dict[str, Any]]  # of a task: "sub_head", "losses", "hea
 class Restarted(Protocol):
     """What this module reads of a configuration; it is a dataclass."""
 
+    task: ClassVar[str]
+
     @property
     def restarts(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
     @property
     def devices(self) -> str: ...
     @property
@@ -44,19 +48,22 @@ def seed_everything(seed: int) -> None:
     lightning.seed_everything(seed, verbose=False)
 
 
-def training_name(task: str, config: Restarted, seed: int) -> str:
-    """The name of a training within its run."""
-    return f"{task}-{seed}" if config.restarts > 1 else task
-
-
-def state_of_run(folder: Path, find: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
-    """What is there of a run; only the main process refuses a folder, as ``find`` does."""
+def state_of_run(folder: Path, config: Any, needs: Set[str] = NEEDS) -> dict[str, Any]:
+    """What is there of a run; only the main process refuses a folder, as `find_task_run` does."""
     from frugalseg.training.fit import is_main_process
 
     if is_main_process():
-        return find() or {}
-    needs = frozenset({"finished"})
-    return read_state(folder, needs) if (folder / "state.json").exists() else {}
+        return find_task_run(folder, config, needs) or {}
+    return read_state(folder, frozenset({"finished"})) if (folder / "state.json").exists() else {}
+
+
+def begin_run(folder: Path, config: Any, needs: Set[str] = NEEDS) -> None:
+    """Make the run's folder, or open it; what is on hand goes into environment.json."""
+    from frugalseg.training.fit import is_main_process
+
+    if is_main_process():
+        open_task_run(folder, config, needs)
+        write_environment(folder, config.seed)
 
 
 def write_environment(folder: Path, seed: int) -> None:
@@ -98,6 +105,45 @@ def train_seed(
     outcome["lowest"] |= judge(task)
     save_weights(task.net, place, "settled.st")
     return outcome
+
+
+def train_restarts(
+    config: Restarted,
+    folder: Path,
+    plan: Any,
+    groups: tuple[int, str],
+    make: Callable[[int, Path], AgreementTask],
+    judge: Judge,
+    found: dict[str, Any],
+    progress: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Train from every seed, keep the training of lowest loss, and finish the run.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        plan: of the run.
+        groups: how many groups of what, such as (10, "clusters").
+        make: the training from a seed, given the file that keeps its weights of lowest loss; called
+            when random numbers are seeded.
+        judge: compares sub-heads without labels.
+        found: goes into the state beside what is chosen here.
+        progress: show progress bars.
+        say: is told, in words, what begins.
+    """
+    from frugalseg.training.fit import is_main_process
+
+    outcomes = []
+    for seed in range(config.seed, config.seed + config.restarts):
+        name = f"{config.task}-{seed}" if config.restarts > 1 else config.task
+        learning = "the heads" if plan.frozen else "trunk and heads"
+        say(f"Training {learning}: {groups[0]} {groups[1]}")
+        seed_everything(seed)
+        task = make(seed, folder / "checkpoints" / name / LOWEST)
+        outcomes.append(train_seed(task, config, folder, name, judge, progress))
+    if is_main_process():
+        finish_run(folder, config, plan, groups[0], outcomes, found)
 
 
 def finish_run(

@@ -33,6 +33,7 @@ from frugalseg.runs import (
 )
 from frugalseg.sampling import blend_with_uniform
 from frugalseg.training.examples import Augmentation, ImageStore, Size, Steps, cut
+from frugalseg.training.limits import refuse_out_of_range
 
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 TRUST_IMAGES = 40
@@ -125,7 +126,7 @@ def _check(config: SegmentConfig, dataset: SegmentationFolder) -> None:
         from frugalseg.discover_runs import load_discover_run
 
         load_discover_run(config.boundaries)
-    limits = {
+    sound = {
         "steps": config.steps >= 1,
         "sampler_steps": config.sampler_steps >= 1,
         "batch": config.batch >= 2,
@@ -141,12 +142,7 @@ def _check(config: SegmentConfig, dataset: SegmentationFolder) -> None:
         "nodes": config.nodes >= 1,
         "mask_share": 0 < config.mask_share <= 1,
     }
-    for name, sound in limits.items():
-        if not sound:
-            raise FrugalsegError(
-                f"{name}={getattr(config, name)!r} is out of range: "
-                "'frugalseg segment --help' says what it means."
-            )
+    refuse_out_of_range(config, sound)
 
 
 def _is_finished(folder: Path, config: SegmentConfig, main: bool) -> bool:

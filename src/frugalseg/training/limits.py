@@ -1,0 +1,45 @@
+"""Limits of settings that no type says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from frugalseg.errors import FrugalsegError
+from frugalseg.networks.heads import HEADS
+
+
+def refuse_out_of_range(config: Any, sound: Mapping[str, bool]) -> None:
+    """Name the first setting that is out of range.
+
+    Args:
+        config: of a run, a dataclass that names its ``task``.
+        sound: for each setting, whether its value can be used.
+
+    Raises:
+        FrugalsegError: one cannot.
+    """
+    for name, can_be_used in sound.items():
+        if not can_be_used:
+            raise FrugalsegError(
+                f"{name}={getattr(config, name)!r} is out of range: "
+                f"'frugalseg {config.task} --help' says what it means."
+            )
+
+
+def limits_of_heads(config: Any) -> dict[str, bool]:
+    """What all trainings of main and overclustering heads have, and whether it can be used."""
+    return {
+        "sub_heads": config.sub_heads is None or config.sub_heads >= 1,
+        "width": config.width >= 1,
+        "hidden": config.hidden is None or config.hidden >= 0,
+        "components": config.components >= 1,
+        "copies": config.copies is None or config.copies >= 1,
+        "batch": config.batch is None or config.batch >= 2,
+        "steps": config.steps is None or config.steps >= 1,
+        "rate": config.rate is None or config.rate > 0,
+        "decay": 0 <= config.decay <= 1,
+        "order": set(config.order) <= set(HEADS) and "main" in config.order,
+        "turn": config.turn is None or config.turn >= 1,
+        "restarts": config.restarts >= 1,
+        "seed": 0 <= config.seed < 2**31 - config.restarts,
+        "nodes": config.nodes >= 1,
+    }
