@@ -6,13 +6,12 @@ asked) and "comparisons" (of `timing.compare`), or whatever else it measures.
 
 import argparse
 import importlib
-import json
 import os
 from pathlib import Path
 
 from benchmarks.timing import table
 from frugalseg.evaluation.results import environment
-from frugalseg.files import write_whole
+from frugalseg.files import write_json
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "benchmarks"
@@ -43,7 +42,7 @@ def main() -> None:
             continue
         result = {"benchmark": name, "environment": environment(), "load": load, **answer}
         path = RESULTS / f"{name}.json"
-        write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), path)
+        write_json(result, path)
         if "comparisons" in result:
             print(table(result))
         print(f"written to {path.relative_to(HERE.parent)}\n", flush=True)

@@ -6,7 +6,6 @@ mean IoU over all classes, over the target classes and over the others.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from frugalseg.data.folder import open_folder
 from frugalseg.data.masks import read_mask
 from frugalseg.evaluation.ceiling import ceiling_confusion, mean_iou
 from frugalseg.evaluation.results import environment
-from frugalseg.files import write_whole
+from frugalseg.files import write_json
 from frugalseg.networks.samplers import default_view
 from frugalseg.sampling import (
     boundary_density,
@@ -151,7 +150,7 @@ def main() -> None:
     result = {"benchmark": "ceilings", "environment": environment()}
     result |= measure(folder, arguments.split)
     path = RESULTS / f"ceilings_{folder.name}.json"
-    write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), path)
+    write_json(result, path)
     print(table(result))
 
 

@@ -7,7 +7,6 @@ Convolutions are timed in float32, as ours is, and in TF32, torch's default, whi
 """
 
 import argparse
-import json
 import time
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ from benchmarks.dense import (
 )
 from benchmarks.timing import compare
 from frugalseg.evaluation.results import environment
-from frugalseg.files import write_whole
+from frugalseg.files import write_json
 from frugalseg.information import displaced_joint
 from frugalseg.information._displaced import Problem, choose
 
@@ -156,7 +155,7 @@ def main() -> None:
     answer = run()
     if answer is not None:
         result = {"benchmark": "dense_gpu", "environment": environment(), **answer}
-        write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), path)
+        write_json(result, path)
 
 
 if __name__ == "__main__":

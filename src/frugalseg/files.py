@@ -1,10 +1,12 @@
 """Writing files so that a crash or a full disk leaves either the old file or none."""
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from frugalseg.errors import FrugalsegError
 
@@ -46,3 +48,17 @@ def write_whole(content: bytes, path: Path | str) -> None:
     """
     with replacing(Path(path)) as temporary:
         temporary.write_bytes(content)
+
+
+def write_json(value: Any, path: Path | str) -> None:
+    """Write plain data as JSON, whole or not at all.
+
+    Args:
+        value: what the file shall hold.
+        path: where; missing folders are made, an older file is replaced.
+
+    Raises:
+        ValueError: a number is not finite.
+        FrugalsegError: the file cannot be written; an older one is left as it was.
+    """
+    write_whole((json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import write_whole
+from frugalseg.files import write_json
 
 STATE = "prepared.json"
 _FORMAT = 1
@@ -61,7 +61,7 @@ def claim(out: Path, settings: Mapping[str, Any], counts: Mapping[str, int] | No
     Leftovers of an interruption are removed.
     """
     state = {"format": _FORMAT, "settings": dict(settings), "images": counts}
-    write_whole((json.dumps(state, indent=2) + "\n").encode(), out / STATE)
+    write_json(state, out / STATE)
     for leftover in out.rglob(".*.part"):
         leftover.unlink(missing_ok=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.evaluation.results import FORMAT, command_line, environment
-from frugalseg.files import write_whole
+from frugalseg.files import write_json, write_whole
 from frugalseg.information import confusion
 
 TASK = "finetune"
@@ -93,7 +92,7 @@ def write_class_result(what: Mapping[str, Any], scores: Mapping[str, Any], path:
         "environment": environment(),
         "scores": dict(scores),
     }
-    write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), path)
+    write_json(result, path)
 
 
 def class_table(what: Mapping[str, Any], scores: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.results import FORMAT, command_line, environment, spread_text
-from frugalseg.files import write_whole
+from frugalseg.files import write_json
 
 TASK = "cluster"
 _REQUIRED: dict[str, tuple[str, ...]] = {
@@ -59,7 +59,7 @@ def write_cluster_result(result: Mapping[str, Any], path: Path) -> None:
     missing = _missing(result)
     if missing:
         raise ValueError(f"the result lacks {', '.join(missing)}")
-    write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), path)
+    write_json(result, path)
 
 
 def read_cluster_result(path: Path, task: str = TASK) -> dict[str, Any]:

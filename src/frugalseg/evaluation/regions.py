@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from frugalseg.data.classes import IGNORE_INDEX
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.results import FORMAT, command_line, environment, spread_text
-from frugalseg.files import write_whole
+from frugalseg.files import write_json
 from frugalseg.information import many_to_one, one_to_one
 
 TASK = "regions"
@@ -167,7 +167,7 @@ def write_region_result(result: Mapping[str, Any], path: Path) -> None:
     """
     if missing := _missing(result):
         raise ValueError(f"the result lacks {', '.join(missing)}")
-    write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), path)
+    write_json(result, path)
 
 
 def read_region_result(path: Path) -> dict[str, Any]:

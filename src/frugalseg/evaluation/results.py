@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import write_whole
+from frugalseg.files import write_json
 
 FORMAT = 1
 
@@ -49,8 +49,7 @@ def write_result(result: dict[str, Any], path: Path | str) -> None:
     missing = _missing(result)
     if missing:
         raise ValueError(f"the result lacks {', '.join(missing)}")
-    text = json.dumps(result, indent=2, allow_nan=False) + "\n"
-    write_whole(text.encode(), path)
+    write_json(result, path)
 
 
 def read_result(path: Path | str) -> dict[str, Any]:
@@ -227,6 +226,11 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], words: int) 
     rule = ["---" if i < words else "---:" for i in range(len(header))]
     lines = [header, rule, *([cell.replace("|", r"\|") for cell in row] for row in rows)]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def write_environment(folder: Path, **more: Any) -> None:
+    """Write a run's environment.json: versions, hardware, date, and what else is told."""
+    write_json({**environment(), **more}, folder / "environment.json")
 
 
 def command_line() -> str:

@@ -1,7 +1,6 @@
 """How many clusters: what `--clusters auto` says against the true number, over seeds."""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from frugalseg.cluster_runs import ClusterConfig, load_cluster_run
 from frugalseg.evaluation.results import command_line, environment
-from frugalseg.files import write_whole
+from frugalseg.files import write_json
 from frugalseg.recipes.clustering import Say
 
 
@@ -53,5 +52,5 @@ def run_auto(
         "classes": len(images.class_names),
         "runs": found,
     }
-    write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), out)
+    write_json(result, out)
     return result

@@ -1,6 +1,5 @@
 """Fine-tuning a clustered trunk against the same network from nothing, by the share of labels."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from frugalseg.cluster_runs import load_cluster_run
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.evaluation.results import command_line, environment
-from frugalseg.files import write_whole
+from frugalseg.files import write_json
 from frugalseg.finetune_runs import FinetuneConfig, load_finetune_run
 from frugalseg.information import mean_and_spread
 from frugalseg.recipes.clustering import Say
@@ -51,7 +50,6 @@ def run_finetune(
         "accuracy", mean and spread over seeds; as in the file.
     """
     from frugalseg.data.image_sets import open_images
-    from frugalseg.reports.label_curves import Line, Panel, draw_panels
 
     own = load_cluster_run(clustered).config
     images = open_images(own.data, own.labels)
@@ -74,15 +72,22 @@ def run_finetune(
             found.append({**row, "accuracy": accuracy, "seeds": list(seeds), "each": told})
     result = {"command": command_line(), "environment": environment(), "rows": found}
     result |= {"run": clustered.name, "data": images.name, "settings": common}
-    write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), out)
+    write_json(result, out)
+    _draw(found, out.with_suffix(".svg"))
+    return found
+
+
+def _draw(found: Sequence[dict[str, Any]], path: Path) -> None:
+    """A line for each start: accuracy by the number of labels."""
+    from frugalseg.reports.label_curves import Line, Panel, draw_panels
+
     lines = []
     for start, name in (("clustered", "on the clustered trunk"), ("nothing", "from nothing")):
         rows = sorted((r for r in found if r["start"] == start), key=lambda r: r["labels"])
         spread = [r["accuracy"] for r in rows]
         ends = [[each[end] for each in spread] for end in ("mean", "least", "greatest")]
         lines.append(Line(name, [r["labels"] for r in rows], *ends))
-    draw_panels([Panel("labels", lines)], "accuracy", out.with_suffix(".svg"))
-    return found
+    draw_panels([Panel("labels", lines)], "accuracy", path)
 
 
 def _one(config: FinetuneConfig, images: ImageSet, folder: Path, say: Say) -> dict[str, Any]:

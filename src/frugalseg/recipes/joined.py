@@ -20,7 +20,7 @@ from frugalseg.discover_runs import DiscoverConfig, load_discover_run
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.ceiling import ceiling_confusion, mean_iou
 from frugalseg.evaluation.evaluate import evaluate_run
-from frugalseg.evaluation.results import mean_and_range, read_result, write_result
+from frugalseg.evaluation.results import read_result, spread_text, write_result
 from frugalseg.files import write_whole
 from frugalseg.pipeline import decode_scale
 from frugalseg.recipes.clustering import Say
@@ -188,13 +188,6 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
         words = [what["taught"] if what["taught"] != "uniform" else "none (uniform)"]
         words += [f"{key[0]:.0%}", "x".join(map(str, key[1])), str(len(group))]
         for _, value in columns:
-            words.append(_spread(mean_and_range(group, value)))
+            words.append(spread_text(group, value, ".3f"))
         lines.append(words)
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
-def _spread(numbers: tuple[float, float, float] | None) -> str:
-    if numbers is None:
-        return "none"
-    mean, least, greatest = (f"{number:.3f}" for number in numbers)
-    return mean if least == greatest else f"{mean} ({least} to {greatest})"

@@ -4,7 +4,6 @@ Regions of the overclustering are named by some images of one split and scored o
 every point of the curve is scored on the same images. Nothing is trained.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.named_regions import semi_supervised_scores
 from frugalseg.evaluation.results import command_line, environment
 from frugalseg.evaluation.suggest_regions import suggest_regions
-from frugalseg.files import write_whole
+from frugalseg.files import write_json, write_whole
 from frugalseg.information import mean_and_spread
 from frugalseg.recipes.clustering import Say
 from frugalseg.reports.charts import Series, quality_chart
@@ -61,7 +60,7 @@ def run_region_labels(
         say(f"== {folder}")
         found.append(_curve(load_discover_run(folder), fit, score, numbers))
     result = {"command": command_line(), "environment": environment(), "runs": found}
-    write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), out)
+    write_json(result, out)
     write_whole(labels_picture(found).encode(), out.with_suffix(".svg"))
     return found
 

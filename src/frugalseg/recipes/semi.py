@@ -1,6 +1,5 @@
 """Few labels: accuracy against the share of labels, against k, and for suggested images."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from frugalseg.cluster_runs import ClusterRun, load_cluster_run
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.results import command_line, environment
-from frugalseg.files import write_whole
+from frugalseg.files import write_json
 from frugalseg.recipes.clustering import Say
 from frugalseg.reports.label_curves import draw_label_curves
 
@@ -57,7 +56,7 @@ def run_label_curves(
             raise FrugalsegError(f"{folder} was trained on images without labels.")
         found.append(_curves(run, images, shares, numbers))
     result = {"command": command_line(), "environment": environment(), "runs": found}
-    write_whole((json.dumps(result, indent=2, allow_nan=False) + "\n").encode(), out)
+    write_json(result, out)
     draw_label_curves(found, out.with_suffix(".svg"))
     return found
 

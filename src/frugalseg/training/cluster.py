@@ -27,13 +27,8 @@ from frugalseg.training.cluster_plan import (
 )
 from frugalseg.training.cluster_tasks import ClusterTask, FeatureTask, ImageTask
 from frugalseg.training.features import frozen_features, nearest_images
-from frugalseg.training.restarts import (
-    begin_run,
-    hardware,
-    seed_everything,
-    state_of_run,
-    train_restarts,
-)
+from frugalseg.training.hardware import hardware, seed_everything
+from frugalseg.training.restarts import begin_run, state_of_run, train_restarts
 from frugalseg.training.views import test_view
 
 JUDGED = 4000  # images on which sub-heads and restarts are compared, and batch norm settles

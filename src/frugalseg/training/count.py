@@ -8,7 +8,8 @@ from torch import Tensor
 
 from frugalseg.evaluation.count import choose_count
 from frugalseg.training.agreement import AgreementTask
-from frugalseg.training.restarts import Restarted, hardware
+from frugalseg.training.hardware import hardware
+from frugalseg.training.restarts import Restarted
 
 
 def count_clusters(

@@ -19,14 +19,9 @@ from frugalseg.training.agreement import Turns
 from frugalseg.training.dense_views import plain_frame
 from frugalseg.training.discover_plan import dense_views, make_discover_plan, open_discover_data
 from frugalseg.training.discover_tasks import DiscoverTask, MapTask, PixelTask
+from frugalseg.training.hardware import hardware, seed_everything
 from frugalseg.training.region_material import RegionMaterial, gather_regions
-from frugalseg.training.restarts import (
-    begin_run,
-    hardware,
-    seed_everything,
-    state_of_run,
-    train_restarts,
-)
+from frugalseg.training.restarts import begin_run, state_of_run, train_restarts
 
 JUDGED = 128  # pictures on which sub-heads and restarts are compared, and batch norm settles
 Say = Callable[[str], None]

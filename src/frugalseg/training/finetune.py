@@ -1,7 +1,6 @@
 """Semi-supervision: a classifier on the trunk of a clustering run, taught with labels."""
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch.utils.data import DataLoader
 from frugalseg.cluster_runs import ClusterRun, load_cluster_run
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.results import environment
+from frugalseg.evaluation.results import write_environment
 from frugalseg.files import write_whole
 from frugalseg.finetune_runs import (
     NEEDS,
@@ -31,7 +30,8 @@ from frugalseg.networks.trunks import third_stage
 from frugalseg.runs import config_hash, save_weights, write_state
 from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.finetune_plan import Parts, check_numbers, choose_parts, choose_views
-from frugalseg.training.restarts import begin_run, seed_everything, state_of_run
+from frugalseg.training.hardware import seed_everything
+from frugalseg.training.restarts import begin_run, state_of_run
 from frugalseg.training.tasks import StepTask
 from frugalseg.training.views import Views, placed_view, transformed_views
 
@@ -236,8 +236,7 @@ def fine_tune(
     if images.labels is None or (images.labels[np.r_[labelled, test]] < 0).any():
         raise FrugalsegError(f"{images.root}: fine-tuning needs labels of all images given to it.")
     settings = views or Views(**run.plan.views)
-    text = json.dumps({**environment(), "run": run.folder.name, "seed": seed}, indent=1)
-    write_whole(text.encode(), folder / "environment.json")
+    write_environment(folder, run=run.folder.name, seed=seed)
     net = _network(FinetuneConfig(seed=seed), run, images, settings)
     _teach(net, images, labelled, folder, settings, steps, batch, rate, seed, progress)
     right = answer_classes(net, images, test, settings).argmax(1) == images.labels[test]

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from frugalseg.evaluation.results import environment
+from frugalseg.evaluation.results import write_environment
 from frugalseg.files import write_whole
 from frugalseg.information import mean_and_spread
 from frugalseg.runs import config_hash, load_weights, read_state, save_weights, write_state
 from frugalseg.task_runs import NEEDS, WEIGHTS, find_task_run, open_task_run
 from frugalseg.training.agreement import AgreementTask
+from frugalseg.training.hardware import hardware, seed_everything
 
 LOWEST = "lowest.st"  # in the checkpoints of a training: its weights of lowest loss
 Judge = Callable[[Any], dict[str, Any]]  # of a task: "sub_head", "losses", "health", ...
@@ -35,19 +36,6 @@ class Restarted(Protocol):
     def precision(self) -> str: ...
 
 
-def hardware(config: Restarted) -> tuple[int | str, int, str]:
-    """Devices, machines and number format, as Lightning takes them."""
-    devices = int(config.devices) if config.devices.isdigit() else config.devices
-    return devices, config.nodes, config.precision
-
-
-def seed_everything(seed: int) -> None:
-    """Seed what is drawn when networks are built."""
-    import lightning
-
-    lightning.seed_everything(seed, verbose=False)
-
-
 def state_of_run(folder: Path, config: Any, needs: Set[str] = NEEDS) -> dict[str, Any]:
     """What is there of a run; only the main process refuses a folder, as `find_task_run` does."""
     from frugalseg.training.fit import is_main_process
@@ -63,13 +51,7 @@ def begin_run(folder: Path, config: Any, needs: Set[str] = NEEDS) -> None:
 
     if is_main_process():
         open_task_run(folder, config, needs)
-        write_environment(folder, config.seed)
-
-
-def write_environment(folder: Path, seed: int) -> None:
-    """Write environment.json: versions, hardware, date and seed."""
-    text = json.dumps({**environment(), "seed": seed}, indent=1)
-    write_whole(text.encode(), folder / "environment.json")
+        write_environment(folder, seed=config.seed)
 
 
 def train_seed(

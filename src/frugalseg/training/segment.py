@@ -18,7 +18,7 @@ from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.ceiling import ceiling_confusion, mean_iou
-from frugalseg.evaluation.results import environment
+from frugalseg.evaluation.results import write_environment
 from frugalseg.networks.samplers import OracleSampler, build_sampler, default_view
 from frugalseg.pipeline import FrugalModel
 from frugalseg.runs import (
@@ -33,6 +33,7 @@ from frugalseg.runs import (
 )
 from frugalseg.sampling import blend_with_uniform
 from frugalseg.training.examples import Augmentation, ImageStore, Size, Steps, cut
+from frugalseg.training.hardware import hardware, seed_everything
 from frugalseg.training.limits import refuse_out_of_range
 
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -82,19 +83,18 @@ def train_segmentation(
         FrugalsegError: what the user can mend; all that can be known is known before the folder is
             made and any training starts.
     """
-    import lightning
 
     from frugalseg.training.fit import check_hardware, is_main_process
 
     keep_freed_memory()
     dataset = open_data(config)
     _check(config, dataset)
-    check_hardware(*_hardware(config))
+    check_hardware(*hardware(config))
     main = is_main_process()
     if _is_finished(folder, config, main):
         say(f"{folder} is finished already.")
         return
-    lightning.seed_everything(config.seed, verbose=False)
+    seed_everything(config.seed)
     store = ImageStore(dataset.splits["train"], dataset.classes, config.size)
     view = config.view or default_view(config.size, _aspect(dataset, config.size))
     model = _working_model(config, dataset.classes.num_classes, view)
@@ -102,7 +102,7 @@ def train_segmentation(
     taught = store if config.boundaries is None else _discovered(config, dataset, say)
     if main:
         state = open_run(folder, config, dataset.classes)
-        _write_environment(folder, config)
+        write_environment(folder, seed=config.seed)
     folds = _train_samplers(config, model, taught, folder, progress, say)
     trust = _choose_trust(config, model, dataset, say)
     model.trust = trust["trust"]
@@ -254,7 +254,7 @@ def _train_samplers(
         stream = _stream(config, store, model.view, 2 * config.batch, 1 + k, images, SAMPLER_SCALE)
         task = SamplerTask(sampler, stream, config.sampler_steps, config.sampler_rate, config.seed)
         name = "sampler" if k < 0 else f"sampler-{k}"
-        fit(task, folder, name, *_hardware(config), progress)
+        fit(task, folder, name, *hardware(config), progress)
     return folds
 
 
@@ -284,7 +284,7 @@ def _train_segmenter(
         joint=config.joint,
         lattice=_lattice(config),
     )
-    fit(task, folder, "segmenter", *_hardware(config), progress)
+    fit(task, folder, "segmenter", *hardware(config), progress)
 
 
 def _lattice(config: SegmentConfig) -> Size | None:
@@ -345,17 +345,3 @@ def _stream(
 ) -> Steps:
     augmentation = Augmentation(max(config.min_scale, min_scale), config.flips)
     return Steps(store, view, batch, config.seed * 1000 + purpose, augmentation, images)
-
-
-def _hardware(config: SegmentConfig) -> tuple[int | str, int, str]:
-    devices = int(config.devices) if config.devices.isdigit() else config.devices
-    return devices, config.nodes, config.precision
-
-
-def _write_environment(folder: Path, config: SegmentConfig) -> None:
-    import json
-
-    from frugalseg.files import write_whole
-
-    text = json.dumps({**environment(), "seed": config.seed}, indent=1)
-    write_whole(text.encode(), folder / "environment.json")
