@@ -101,6 +101,11 @@ def test_typical_images_come_first_then_finer_and_unsure_ones() -> None:
     margins = ranked[:, -1] - ranked[:, -2]
     unsure = [place for place, why in asked if why.startswith("between")]
     assert margins[unsure[0]] == margins.min()
-    assert any("finer" in why for _, why in asked)
+    # clusters, then the finer groups that none of them stands for, and only then the undecided
+    kinds = [("finer" in why) + 2 * why.startswith("between") for _, why in asked]
+    assert kinds == sorted(kinds)
+    assert set(kinds) == {0, 1, 2}
+    covered = {int(one.over_probabilities[place].argmax()) for place, _ in asked[: kinds.index(2)]}
+    assert covered == set(one.over_probabilities.argmax(1).tolist())
     assert len(suggest(one, 60)) == 60
     assert suggest(one, 2) == asked[:2]

@@ -11,9 +11,10 @@ from frugalseg.evaluation.clusters import Answers, agreement_with_over
 def suggest(answers: Answers, number: int) -> list[tuple[int, str]]:
     """Choose images to label.
 
-    First a typical image of each cluster, the largest first; then by turns a typical image of the
-    largest overcluster that has none yet, and the most undecided image between two clusters, each
-    pair of clusters once before any comes again.
+    First a typical image of each cluster, the largest first; then one of each overcluster that has
+    none yet; then the most undecided images between two clusters, each pair of clusters once before
+    any comes again. Undecided images are odd ones, and their labels name few others: they come
+    where all groups have a label.
 
     Args:
         answers: of a run.
@@ -32,15 +33,9 @@ def suggest(answers: Answers, number: int) -> list[tuple[int, str]]:
     finer = _typical(over, agreed, [f"group {i} of the finer ones" for i in range(over.shape[1])])
     covered = {int(over[place].argmax()) for place in chosen}
     finer = [(p, why) for p, why in finer if int(over[p].argmax()) not in covered]
-    unsure = _unsure(answers)
-    sources = [iter(finer), iter(unsure)]
-    while len(chosen) < min(number, len(answers.names)) and sources:
-        source = sources.pop(0)
-        for place, why in source:
-            if place not in chosen:
-                chosen[place] = why
-                sources.append(source)
-                break
+    for place, why in [*finer, *_unsure(answers)]:
+        if len(chosen) < number:
+            chosen.setdefault(place, why)
     return list(chosen.items())
 
 
