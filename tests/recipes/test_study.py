@@ -15,3 +15,6 @@ def test_a_study_that_grows_tells_all_that_is_there(scenes: Path, tmp_path: Path
     assert (tmp_path / "out" / "density-16x32-0.json").read_bytes() == made
     rows = (tmp_path / "out" / "table.md").read_text().splitlines()[2:4]
     assert [row.split("|")[1].strip() for row in rows] == ["uniform", "density"]
+    curve = (tmp_path / "out" / "curve.svg").read_text()
+    for text in ("uniform", "density", "mIoU all", "mIoU target"):
+        assert f"<!-- {text} -->" in curve  # matplotlib names its texts so

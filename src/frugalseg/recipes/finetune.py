@@ -79,7 +79,7 @@ def run_finetune(
 
 def _draw(found: Sequence[dict[str, Any]], path: Path) -> None:
     """A line for each start: accuracy by the number of labels."""
-    from frugalseg.reports.label_curves import Line, Panel, draw_panels
+    from frugalseg.reports.panels import Line, Panel, draw_panels
 
     lines = []
     for start, name in (("clustered", "on the clustered trunk"), ("nothing", "from nothing")):

@@ -3,9 +3,16 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from frugalseg.evaluation.evaluate import evaluate_run
-from frugalseg.evaluation.results import markdown_table_over_seeds, read_result, write_result
+from frugalseg.evaluation.results import (
+    group_seeds,
+    markdown_table_over_seeds,
+    mean_and_range,
+    read_result,
+    write_result,
+)
 from frugalseg.files import write_whole
 from frugalseg.options import Size
 from frugalseg.runs import SegmentConfig, load_run
@@ -30,7 +37,8 @@ def run_study(
         sizes: numbers of samples.
         seeds: seeds.
         split: the split to report on.
-        out: folder of the result files, one a run, and ``table.md`` of all that lie there.
+        out: folder of the result files, one a run; of all that lie there ``table.md``, and
+            ``curve.svg``, quality against multiply-adds.
         runs: folder of the runs themselves.
         say: is told, in words, what begins.
 
@@ -49,13 +57,42 @@ def run_study(
                     one = dataclasses.replace(config, sampler=sampler, size=size, seed=seed)
                     train_segmentation(one, runs / name, say=say)
                     write_result(evaluate_run(load_run(runs / name), dataset, split), path)
-                table = _table(out)
-                write_whole(table.encode(), out / "table.md")
+                table = write_summary(out)
     return table
 
 
-def _table(folder: Path) -> str:
-    """All results of a folder, the cheaper first."""
+def write_summary(folder: Path) -> str:
+    """Write ``table.md`` and ``curve.svg`` of all results of a folder.
+
+    Returns:
+        The table, means over seeds, the cheaper first.
+    """
     results = [read_result(path) for path in sorted(folder.glob("*.json"))]
     results.sort(key=lambda r: (r["what"]["size"], r["what"]["sampler"] != "uniform"))
-    return markdown_table_over_seeds(results)
+    table = markdown_table_over_seeds(results)
+    write_whole(table.encode(), folder / "table.md")
+    _draw_curve(results, folder / "curve.svg")
+    return table
+
+
+def _draw_curve(results: Sequence[dict[str, Any]], path: Path) -> None:
+    """Quality against multiply-adds: a line for each sampler through its numbers of samples."""
+    from frugalseg.reports.panels import Line, Panel, draw_panels
+
+    def cost(group: list[dict[str, Any]]) -> float:
+        return float(group[0]["cost"]["multiply_adds"]["total"]) / 1e6
+
+    panels = []
+    for kind in ("all", "target"):
+        lines: dict[str, list[tuple[float, tuple[float, float, float]]]] = {}
+        for group in sorted(group_seeds(results), key=cost):
+            spread = mean_and_range(group, lambda r: r["scores"]["miou"][kind])  # noqa: B023
+            if spread is not None:
+                lines.setdefault(group[0]["what"]["sampler"], []).append((cost(group), spread))
+        drawn = []
+        for name, points in lines.items():
+            places, spreads = zip(*points, strict=True)
+            drawn.append(Line(name, places, *zip(*spreads, strict=True)))
+        if drawn:
+            panels.append(Panel("M multiply-adds an image", drawn, up=f"mIoU {kind}"))
+    draw_panels(panels, "", path)
