@@ -43,6 +43,8 @@ def main() -> None:
         result = {"benchmark": name, "environment": environment(), "load": load, **answer}
         path = RESULTS / f"{name}.json"
         write_json(result, path)
+        if hasattr(module, "draw"):
+            module.draw(result, path.with_suffix(".svg"))
         if "comparisons" in result:
             print(table(result))
         print(f"written to {path.relative_to(HERE.parent)}\n", flush=True)

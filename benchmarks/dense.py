@@ -23,6 +23,7 @@ from torch import Tensor
 from benchmarks.timing import compare
 from frugalseg.information import displaced_joint, iic_segmentation_loss
 from frugalseg.information._displaced import METHODS, Problem, choose
+from frugalseg.reports.panels import Line, Panel, draw_panels
 
 SETTINGS = ((16, 15, 128, 10), (32, 24, 128, 10), (16, 36, 200, 5))  # n, k, pixels a side, d
 TARGETS = (20, 20, 10)
@@ -150,6 +151,20 @@ def growth() -> dict[str, list[dict[str, Any]]]:
                 point["published"] = least_of(partial(step, published_loss, p, q, d), 1)
             curves[name].append({**setting, "seconds": point})
     return curves
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """The growth as curves: seconds of ours and of the published form."""
+    panels = []
+    across = {"d": "displacement d", "k": "clusters k", "n": "images n"}
+    for name, rows in result["growth"].items():
+        lines = []
+        for key, title in (("ours", "ours"), ("published", "published")):
+            known = [row for row in rows if key in row["seconds"]]
+            seconds = [row["seconds"][key] for row in known]
+            lines.append(Line(title, [row[name] for row in known], seconds))
+        panels.append(Panel(across[name], lines, by_factors=False))
+    draw_panels(panels, "seconds, forward and backward", path)
 
 
 def _counts(method: str, p: Tensor, q: Tensor, d: int) -> None:

@@ -220,7 +220,8 @@ def test_the_way_with_the_fewest_multiply_adds_is_taken():
 
     assert way(16, 15, 128, 0) == "shifts"
     assert way(1, 3, 8, 2) == "shifts"
-    assert way(16, 15, 128, 1) == way(16, 15, 128, 10) == "tiles"
+    assert way(16, 15, 128, 1) == way(2, 36, 200, 1) == "shifts"
+    assert way(16, 15, 128, 2) == way(16, 15, 128, 10) == "tiles"
     assert way(1, 15, 128, 21) == way(1, 15, 128, 10, torch.float64) == "fft"
 
 
