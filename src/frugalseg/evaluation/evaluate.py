@@ -57,10 +57,10 @@ def evaluate_run(
         raise FrugalsegError(f"{dataset.root} has other classes than the run {run.folder}.")
     classes, model = run.classes, run.model
     timer = StageTimer(model.device)
-    model.predict(samples[0].image, _truth(samples[0], classes), classes.targets)  # warm up
+    model.predict(samples[0].image, _truth(samples[0], dataset.classes), classes.targets)  # warm up
     counts, folded = [], 0.0
     for sample in progress(samples):
-        truth = _truth(sample, classes)
+        truth = _truth(sample, dataset.classes)  # masks may hold ids that the run does not know
         answer = model.predict(sample.image, truth, classes.targets, timer)
         counts.append(count_image(answer.labels, truth, classes.num_classes, classes.targets))
         folded += folded_cells(answer.phi[None]).item()

@@ -147,7 +147,7 @@ def sampling_ceiling(run: Run, data: SegmentationFolder, split: str) -> dict[str
     counts = {trust: np.zeros((classes.num_classes,) * 2, np.int64) for trust in (model.trust, 1.0)}
     for sample in data.splits[split]:
         assert sample.mask is not None
-        truth = read_mask(sample.mask, classes)
+        truth = read_mask(sample.mask, data.classes)
         pixels = read_image(sample.image, decode_scale(truth.shape, model.size, model.oversample))
         with torch.inference_mode():
             phi = model.sampler(area_average(pixels, model.view)[None].to(model.device)).cpu()
