@@ -161,13 +161,6 @@ def test_the_segmenter_learns_its_batch_statistics(scenes: Path, tmp_path: Path)
     assert sampler == {7}
 
 
-def test_the_trust_is_the_best_of_its_ceilings(uninterrupted: Path) -> None:
-    state = json.loads((uninterrupted / "state.json").read_text())
-    ceilings = {float(a): c["all"] + c["target"] for a, c in state["ceilings"].items()}
-    assert ceilings[state["trust"]] == max(ceilings.values())
-    assert len(ceilings) == 5
-
-
 def test_without_val_nothing_is_chosen_or_scored(scenes: Path, tmp_path: Path) -> None:
     settings = config(scenes, hold_out=0.34)
     splits = open_data(settings).splits

@@ -18,7 +18,7 @@ from frugalseg.data.masks import read_mask
 from frugalseg.data.region_images import open_region_images
 from frugalseg.discover_runs import DiscoverConfig, load_discover_run
 from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.ceiling import ceiling_confusion, mean_iou
+from frugalseg.evaluation.ceiling import ceiling_confusion, ceilings
 from frugalseg.evaluation.evaluate import evaluate_run
 from frugalseg.evaluation.results import read_result, spread_text, write_result
 from frugalseg.files import write_whole
@@ -141,7 +141,7 @@ def sampling_ceiling(run: Run, data: SegmentationFolder, split: str) -> dict[str
 
     Returns:
         Mean IoU "all" and of "target" classes as the sampler is followed, and "trusted" and
-        "trusted_target" where it is followed wholly; None without target classes.
+        "trusted_target" where it is followed wholly; None where no such class is in the masks.
     """
     model, classes = run.model, run.classes
     counts = {trust: np.zeros((classes.num_classes,) * 2, np.int64) for trust in (model.trust, 1.0)}
@@ -155,14 +155,9 @@ def sampling_ceiling(run: Run, data: SegmentationFolder, split: str) -> dict[str
                 count += ceiling_confusion(
                     truth, blend_with_uniform(phi, trust)[0], classes.num_classes
                 )
-    used, whole = counts[model.trust], counts[1.0]
-    targets = classes.targets
-    return {
-        "all": mean_iou(used),
-        "target": mean_iou(used, targets) if targets else None,
-        "trusted": mean_iou(whole),
-        "trusted_target": mean_iou(whole, targets) if targets else None,
-    }
+    whole = ceilings(counts[1.0], classes.targets)
+    trusted = {"trusted": whole["all"], "trusted_target": whole["target"]}
+    return ceilings(counts[model.trust], classes.targets) | trusted
 
 
 def _table(results: Sequence[dict[str, Any]]) -> str:
