@@ -214,7 +214,7 @@ def _discovered(
     store = ImageStore(
         samples, dataset.classes, config.size, regions=lambda path: discover_labels(run, path)
     )
-    for i in range(len(store)):
+    for i in range(len(store)):  # not by the threads that prepare batches
         store[i]
     return store
 
