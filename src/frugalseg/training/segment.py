@@ -117,6 +117,11 @@ def _check(config: SegmentConfig, dataset: SegmentationFolder) -> None:
     images = len(dataset.splits.get("train", ()))
     if not images:
         raise FrugalsegError(f"{config.data}: there are no training images.")
+    if config.joint and config.folds > 1:
+        raise FrugalsegError(
+            "--joint teaches one sampler with every image, --folds would teach others that leave "
+            "some out: give only one of them."
+        )
     segmentation_loss(config.loss, [1.0])
     if config.boundaries is not None:
         from frugalseg.discover_runs import load_discover_run
