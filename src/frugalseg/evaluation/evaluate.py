@@ -68,7 +68,8 @@ def evaluate_run(
     return {
         "format": 1,
         "what": _what(run, dataset.root, split, len(samples)),
-        "environment": environment(),
+        # a machine may have a GPU that the model is not on
+        "environment": environment() | {"device": model.device.type},
         "scores": summarise(counts[0], classes.names, classes.targets),
         "cost": {
             "multiply_adds": multiply_adds(model),
