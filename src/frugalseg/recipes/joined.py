@@ -19,7 +19,7 @@ from frugalseg.data.region_images import open_region_images
 from frugalseg.discover_runs import DiscoverConfig, load_discover_run
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.ceiling import ceiling_confusion, ceilings
-from frugalseg.evaluation.evaluate import evaluate_run
+from frugalseg.evaluation.evaluate import evaluate_run, samples_to_score
 from frugalseg.evaluation.results import read_result, spread_text, write_result
 from frugalseg.files import write_whole
 from frugalseg.pipeline import decode_scale
@@ -68,8 +68,7 @@ def run_joined(study: JoinedStudy, say: Say = lambda text: None) -> str:
         FrugalsegError: no such split or setting, or what training raises.
     """
     data = open_data(study.config)
-    if not data.splits.get(study.score):
-        raise FrugalsegError(f"{study.config.data} has no images in the split {study.score!r}.")
+    samples_to_score(data, study.score)
     found = study.found or _discover(study, data, say)
     load_discover_run(found)
     table = ""

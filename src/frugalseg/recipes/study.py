@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from frugalseg.evaluation.evaluate import evaluate_run
+from frugalseg.evaluation.evaluate import evaluate_run, samples_to_score
 from frugalseg.evaluation.results import markdown_table_over_seeds, read_result, write_result
 from frugalseg.files import write_whole
 from frugalseg.options import Size
@@ -36,8 +36,12 @@ def run_study(
 
     Returns:
         The table, means over seeds.
+
+    Raises:
+        FrugalsegError: the split has no images with masks, or what training raises.
     """
     dataset = open_data(config)
+    samples_to_score(dataset, split)
     table = ""
     for seed in seeds:  # whole rounds, so that an interrupted study compares like with like
         for size in sizes:
