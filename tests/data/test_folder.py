@@ -214,6 +214,13 @@ def test_training_images_alone_may_be_without_a_mask(tmp_path: Path, pair: Pair)
         open_folder(tmp_path, unlabelled=True)
 
 
+def test_some_masks_are_needed(folder: Path) -> None:
+    for path in (folder / "masks").iterdir():
+        path.unlink()
+    with pytest.raises(FrugalsegError, match=r"no image with a mask\. A segmenter needs a few"):
+        open_folder(folder, unlabelled=True)
+
+
 def test_split_csv_says_which_images_without_a_mask_are_for_training(folder: Path) -> None:
     splits = ["train", "train", "val", "train", "val"]
     lines = ["stem,split", *(f"p{i},{split}" for i, split in enumerate(splits))]

@@ -92,7 +92,8 @@ def open_folder(
     samples = [sample for split in found.splits.values() for sample in split]
     raise_problems(root, found.problems or size_problems(samples))
     if not samples:
-        raise FrugalsegError(f"{root}: there is no image with a mask.")
+        needed = " A segmenter needs a few, whatever teaches its sampler." if lone else ""
+        raise FrugalsegError(f"{root}: there is no image with a mask.{needed}")
     class_list = folder_classes(root, samples, classes, ignore, targets, mapping)
     refuse_binary_masks(root, samples, class_list)
     splits = divide(found.splits, seed, val_share, test_share)
