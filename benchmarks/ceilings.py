@@ -118,8 +118,8 @@ def measure(folder: Path, split: str = "val") -> dict[str, Any]:
             f"{n}x{n}": {
                 name: {
                     "all": mean_iou(sums[n, name]),
-                    "targets": mean_iou(sums[n, name], targets),
-                    "others": mean_iou(sums[n, name], others),
+                    "targets": mean_iou(sums[n, name], targets or None),
+                    "others": mean_iou(sums[n, name], others or None),
                 }
                 for name in PLACEMENTS
             }

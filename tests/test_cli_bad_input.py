@@ -135,6 +135,7 @@ def test_spoiled_data(kind: str, data: Path, tmp_path: Path) -> None:
         (["--folds", "7"], "folds=7"),
         (["--view", "4x4"], "view=(4, 4)"),
         (["--sampler", "uniform", "--joint"], "leave out --joint"),
+        (["--joint", "--folds", "2"], "give only one of them"),
         (["--precision", "half"], "precision=half"),
         (["--devices", "many"], "devices=many"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),

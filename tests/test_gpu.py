@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from frugalseg import load
 from frugalseg.information import iic_loss
 from frugalseg.sampling import (
     boundary_energy,
@@ -93,3 +94,12 @@ def test_the_clustering_loss_agrees_with_the_cpu(dtype):
     p, q = noise(5, 40, 10).softmax(-1).to(dtype), noise(5, 3, 40, 10).softmax(-1).to(dtype)
     there = iic_loss(p.cuda(), q.cuda())
     torch.testing.assert_close(there.cpu(), iic_loss(p, q), rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_answers_as_on_the_cpu(trained, scenes):
+    model = load(trained["density"])
+    assert model.device.type == "cuda"
+    image = scenes / "images/test/scene_00000.jpg"
+    there, here = model.predict(image), model.cpu().predict(image)
+    torch.testing.assert_close(there.phi, here.phi, rtol=0, atol=1e-3)
+    assert (there.labels == here.labels).mean() > 0.98

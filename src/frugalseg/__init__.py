@@ -28,7 +28,8 @@ def load(folder: Path | str) -> "FrugalModel":
         folder: the run's folder.
 
     Returns:
-        The model, in evaluation mode; its ``predict`` labels an image file or an array.
+        The model, in evaluation mode, on the GPU where there is one; its ``predict`` labels an
+        image file or an array.
 
     Raises:
         FrugalsegError: the folder is incomplete, unfinished, or its weights do not fit.

@@ -33,7 +33,7 @@ Stage = Callable[[str], AbstractContextManager[Any]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one image, and what was seen on the way.
+    """The answer for one image, and what was seen on the way, all on the CPU.
 
     Attributes:
         labels: ``(H, W)`` uint8 class indices at the image's own size.
@@ -137,7 +137,7 @@ class FrugalModel(nn.Module):
             labels = interpolate_argmax(scores.float(), phi.to(scores.device), full)[0]
             answer = labels.cpu().numpy().astype(np.uint8, copy=False)
         self.train(was_training)
-        return Prediction(answer, phi[0], warped, scores[0])
+        return Prediction(answer, phi[0], warped, scores[0].cpu())
 
     def _decode(self, image: Path | str | NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Size]:
         if isinstance(image, np.ndarray):

@@ -292,7 +292,7 @@ def save_weights(model: "nn.Module", folder: Path, name: str = "weights.safetens
 
 
 def load_run(folder: Path | str) -> Run:
-    """Load a finished run.
+    """Load a finished run; its model is on the GPU where there is one.
 
     Args:
         folder: the run's folder.
@@ -300,6 +300,8 @@ def load_run(folder: Path | str) -> Run:
     Raises:
         FrugalsegError: the folder is incomplete, unfinished, or its weights do not fit.
     """
+    import torch
+
     folder = Path(folder)
     if not folder.is_dir():
         raise FrugalsegError(f"{folder}: there is no such run.")
@@ -316,6 +318,7 @@ def load_run(folder: Path | str) -> Run:
     model = build_model(config, classes.num_classes, tuple(state["view"]), pretrained=False)
     model.trust = state["trust"]
     load_weights(model, weights)
+    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return Run(folder, config, classes, state, model.eval())
 
 

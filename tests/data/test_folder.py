@@ -201,6 +201,38 @@ def test_broken_folders_are_refused_in_a_sentence(folder: Path, how: str, messag
         open_folder(folder)
 
 
+def test_training_images_alone_may_be_without_a_mask(tmp_path: Path, pair: Pair) -> None:
+    for split, count in (("train", 4), ("val", 2), ("test", 2)):
+        for i in range(count):
+            pair(tmp_path / split, tmp_path / f"{split}annot", f"{split}_{i}")
+    (tmp_path / "trainannot" / "train_1.png").unlink()
+    splits = open_folder(tmp_path, unlabelled=True).splits
+    assert names(splits["unlabelled"]) == ["train_1"]
+    assert names(splits["train"]) == ["train_0", "train_2", "train_3"]
+    (tmp_path / "valannot" / "val_0.png").unlink()
+    with pytest.raises(FrugalsegError, match=r"val_0\.jpg: there is no mask"):
+        open_folder(tmp_path, unlabelled=True)
+
+
+def test_some_masks_are_needed(folder: Path) -> None:
+    for path in (folder / "masks").iterdir():
+        path.unlink()
+    with pytest.raises(FrugalsegError, match=r"no image with a mask\. A segmenter needs a few"):
+        open_folder(folder, unlabelled=True)
+
+
+def test_split_csv_says_which_images_without_a_mask_are_for_training(folder: Path) -> None:
+    splits = ["train", "train", "val", "train", "val"]
+    lines = ["stem,split", *(f"p{i},{split}" for i, split in enumerate(splits))]
+    (folder / "split.csv").write_text("\n".join(lines))
+    (folder / "masks" / "p1.png").unlink()  # listed as train
+    (folder / "masks" / "p5.png").unlink()  # not listed
+    assert names(open_folder(folder, unlabelled=True).splits["unlabelled"]) == ["p1", "p5"]
+    (folder / "masks" / "p2.png").unlink()
+    with pytest.raises(FrugalsegError, match=r"p2\.jpg: there is no mask"):
+        open_folder(folder, unlabelled=True)
+
+
 def test_roots_that_are_no_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FrugalsegError, match="no such folder"):
         open_folder(folder / "none")

@@ -2,8 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from frugalseg.data.folder import open_folder
+from frugalseg.sampling import boundary_maps
 from frugalseg.training.examples import Augmentation, ImageStore, Steps, Stored, cut
 
 
@@ -58,6 +62,25 @@ def test_a_store_without_memory_gives_the_same_images(store: ImageStore) -> None
     assert poor[1] is not poor[1]
     assert (poor[1].pixels == store[1].pixels).all()
     assert (poor[1].labels == store[1].labels).all()
+
+
+def test_boundaries_are_found_once_an_image(store: ImageStore) -> None:
+    asked: list[Path] = []
+
+    def regions(path: Path) -> NDArray[np.uint8]:
+        asked.append(path)
+        return np.asarray(Image.open(path).convert("L")) // 64
+
+    rich, poor = (
+        ImageStore(store.samples, store.classes, store.size, budget=budget, regions=regions)
+        for budget in (None, 0)
+    )
+    for i in range(len(store)):
+        assert (rich[i].edges == poor[i].edges).all()
+        assert (poor[i].edges == poor[i].edges).all()
+    expected = boundary_maps(torch.from_numpy(regions(store.samples[0].image))[None], (64, 128))
+    assert (poor[0].edges == (255 * expected[0]).permute(1, 2, 0).numpy().round()).all()
+    assert sorted(asked) == sorted(2 * [s.image for s in store.samples] + [store.samples[0].image])
 
 
 def test_each_round_shows_each_image_once(store: ImageStore) -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,22 @@ from frugalseg.training.tasks import StepTask, jitter_colours
 
 
 class Task(StepTask):
-    """Learns one number; notes what it was given."""
+    """Learns one number; notes what it was given; may fail whenever it comes to a step."""
 
-    def __init__(self, steps: int, scenes: Path, answer: float = 1.0):
+    def __init__(self, steps: int, scenes: Path, answer: float = 1.0, fails_at: int = -1):
         data = open_folder(scenes)
         store = ImageStore(data.splits["train"], data.classes, (4, 4))
         super().__init__(Steps(store, (4, 4), 2, 0, None), steps, 0.1, 0)
         self.number = nn.Parameter(torch.zeros(()))
         self.answer = answer
+        self.fails_at = fails_at
         self.drawn: list[float] = []
+        self.seen: list[list[int]] = []
 
     def training_step(self, batch: Any, index: int) -> torch.Tensor:
+        if self.global_step == self.fails_at:
+            raise RuntimeError("power cut")
+        self.seen.append([example.image for example in batch.examples])
         self.drawn.append(torch.rand(()).item())
         return (self.number - self.answer) ** 2 + 0 * batch.view.sum()
 
@@ -38,6 +44,27 @@ def test_a_task_is_trained_for_its_steps(scenes: Path, tmp_path: Path) -> None:
     fit(again, tmp_path, "number", progress=False)
     assert again.drawn == []
     assert again.number.item() == task.number.item()
+
+
+# before the first checkpoint, in the middle, right after a checkpoint that is the last but one step
+@pytest.mark.parametrize(("fails_at", "left"), [(2, 7), (4, 4), (6, 1)])
+def test_an_interrupted_training_goes_on(
+    fails_at: int, left: int, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frugalseg.training.fit.CHECKPOINT_STEPS", 3)
+    for name in ("whole", "run"):
+        (tmp_path / name).mkdir()
+    whole, rest = Task(7, scenes), Task(7, scenes)
+    fit(whole, tmp_path / "whole", "number", progress=False)
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit(Task(7, scenes, fails_at=fails_at), tmp_path / "run", "number", progress=False)
+    torch.rand(7)  # another process would draw other numbers in between
+    fit(rest, tmp_path / "run", "number", progress=False)
+    assert rest.number.item() == whole.number.item()
+    assert rest.drawn == whole.drawn[-left:]
+    assert rest.seen == whole.seen[-left:]
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [3, 6, 7]
 
 
 def test_a_loss_that_is_no_number_stops_the_training(scenes: Path, tmp_path: Path) -> None:

@@ -95,8 +95,9 @@ def compare(folders: Sequence[Path], split: str, out: Path, images: int) -> None
             say(f"Evaluating {run.folder} on {split}")
             write_result(_evaluate(run, None, split), path)
         results.append(read_result(path))
-    samples = open_data(runs[0].config).splits[split]
-    write_comparison(results, predict_examples(runs, samples, max(images, 0)), out)
+    data = open_data(runs[0].config)
+    examples = predict_examples(runs, data.splits[split], max(images, 0), data.classes)
+    write_comparison(results, examples, out)
     print(markdown_table_over_seeds(results), end="")
     say(f"Written: {out}")
 

@@ -77,7 +77,8 @@ def open_folder(
             data set has the coarse classes.
         val_share: share of the training images held out for validation where there is no val.
         test_share: share of all images held out for testing where no split at all is given.
-        unlabelled: images without a mask are wanted too, where some have one; else an error.
+        unlabelled: training images without a mask are wanted too, where some have one; else an
+            error, as it is for images of val and test.
 
     Returns:
         The data set.
@@ -91,7 +92,8 @@ def open_folder(
     samples = [sample for split in found.splits.values() for sample in split]
     raise_problems(root, found.problems or size_problems(samples))
     if not samples:
-        raise FrugalsegError(f"{root}: there is no image with a mask.")
+        needed = " A segmenter needs a few, whatever teaches its sampler." if lone else ""
+        raise FrugalsegError(f"{root}: there is no image with a mask.{needed}")
     class_list = folder_classes(root, samples, classes, ignore, targets, mapping)
     refuse_binary_masks(root, samples, class_list)
     splits = divide(found.splits, seed, val_share, test_share)
@@ -101,10 +103,12 @@ def open_folder(
 
 
 def _take_lone(found: Found) -> tuple[Sample, ...]:
-    """The images without a mask, which then are no problem any more."""
-    paths = [Path(problem.file) for problem in found.problems if problem.kind == NO_MASK]
-    found.problems = [problem for problem in found.problems if problem.kind != NO_MASK]
-    lone = tuple(Sample(path.with_suffix("").name, path, None) for path in sorted(paths))
+    """The training images without a mask, which then are no problem any more."""
+    # those of val and test are not to be learned from, and cannot be scored either
+    samples = [s for split in ("train", "") for s in found.lone.get(split, [])]
+    lone = tuple(sorted(samples, key=lambda sample: sample.image))
+    files = {str(sample.image) for sample in lone}
+    found.problems = [p for p in found.problems if p.kind != NO_MASK or p.file not in files]
     raise_problems(Path(), size_problems(list(lone)))
     return lone
 

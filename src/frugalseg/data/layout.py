@@ -39,9 +39,13 @@ class Problem:
 
 @dataclass
 class Found:
-    """The samples of each split (under `""` where no split is given), and what is wrong."""
+    """The samples of each split (under `""` where no split is given), and what is wrong.
+
+    Images without a mask are among the problems, and as samples under `lone`, by split too.
+    """
 
     splits: dict[str, list[Sample]] = field(default_factory=dict)
+    lone: dict[str, list[Sample]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -63,7 +67,7 @@ def find_samples(root: Path) -> Found:
         pairs = {split: layout(split) for split in SPLITS}
         present = {s: p for s, p in pairs.items() if p[0].is_dir() and p[1].is_dir()}
         for split, (images, masks) in present.items():
-            found.splits[split] = _pair(root, images, masks, found.problems)
+            _pair(root, images, masks, split, found)
         if present:
             _refuse_lone_folders(pairs)
             break
@@ -73,9 +77,9 @@ def find_samples(root: Path) -> Found:
             raise FrugalsegError(
                 f"{root}: no images with masks found there. The folder must hold {LAYOUTS}."
             )
-        found.splits[""] = _pair(root, images, masks, found.problems)
+        _pair(root, images, masks, "", found)
         if (root / "split.csv").is_file():
-            found.splits = _read_split(root / "split.csv", found)
+            _read_split(root / "split.csv", found)
     if not any(found.splits.values()) and not found.problems:
         raise FrugalsegError(f"{root}: its folders of images and masks are empty.")
     return found
@@ -147,29 +151,32 @@ def _by_stem(folder: Path, suffixes: frozenset[str], problems: list[Problem]) ->
     return files
 
 
-def _pair(root: Path, images: Path, masks: Path, problems: list[Problem]) -> list[Sample]:
-    """Join images and masks by their stems."""
+def _pair(root: Path, images: Path, masks: Path, split: str, found: Found) -> None:
+    """Join images and masks of a split by their stems."""
+    problems = found.problems
     image_files = _by_stem(images, IMAGE_SUFFIXES, problems)
     # JPEG files among the masks are paired too: reading them says why they are of no use
     mask_files = _by_stem(masks, MASK_SUFFIXES | {".jpg", ".jpeg"}, problems)
-    for name in sorted(image_files.keys() - mask_files.keys()):
+    lone = sorted(image_files.keys() - mask_files.keys())
+    found.lone[split] = [Sample(name, image_files[name], None) for name in lone]
+    for name in lone:
         text = f"there is no mask {masks.relative_to(root) / name}.png"
         problems.append(Problem(NO_MASK, str(image_files[name]), text))
     for name in sorted(mask_files.keys() - image_files.keys()):
         text = f"there is no image of this name in {images.relative_to(root)}"
         problems.append(Problem("masks without an image", str(mask_files[name]), text))
-    return [
+    found.splits[split] = [
         Sample(name, image_files[name], mask_files[name])
         for name in sorted(image_files.keys() & mask_files.keys())
     ]
 
 
-def _read_split(path: Path, found: Found) -> dict[str, list[Sample]]:
-    """Divide the samples as split.csv (stem,split) says."""
+def _read_split(path: Path, found: Found) -> None:
+    """Divide the samples as split.csv (stem,split) says; lone images need not be listed."""
     samples = {s.name: s for s in found.splits[""]}
     rows = read_table(path, ("stem", "split"))
     splits: dict[str, list[Sample]] = {}
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     broken = {Path(p.file).with_suffix("").name for p in found.problems}
     for line, row in rows:
         stem, split = row["stem"], row["split"].lower()
@@ -179,16 +186,18 @@ def _read_split(path: Path, found: Found) -> dict[str, list[Sample]]:
             )
         if stem in seen:
             raise FrugalsegError(f"{path}, line {line}: {stem} is listed twice.")
-        seen.add(stem)
+        seen[stem] = split
         if stem in samples:
             splits.setdefault(split, []).append(samples[stem])
         elif Path(stem).name not in broken:
             text = f"line {line}: there is no image {stem}"
             found.problems.append(Problem("lines of split.csv without an image", str(path), text))
-    for name in sorted(samples.keys() - seen):
+    for name in sorted(samples.keys() - seen.keys()):
         text = "add a line to split.csv, or remove the image and its mask"
         found.problems.append(Problem("images not in split.csv", str(samples[name].image), text))
-    return {s: sorted(splits[s], key=lambda x: x.name) for s in SPLITS if s in splits}
+    found.splits = {s: sorted(splits[s], key=lambda x: x.name) for s in SPLITS if s in splits}
+    lone = found.lone[""]
+    found.lone = {s: [x for x in lone if seen.get(x.name, "") == s] for s in ("", *SPLITS)}
 
 
 def size_problem(sample: Sample) -> Problem | None:

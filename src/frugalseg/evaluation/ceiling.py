@@ -31,6 +31,20 @@ def ceiling_confusion(
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
+def ceilings(confusion: NDArray[np.int64], targets: list[int]) -> dict[str, float | None]:
+    """Mean IoU of all classes and of target classes.
+
+    Args:
+        confusion: ``(C, C)`` counts, truth by answer.
+        targets: indices of the target classes.
+
+    Returns:
+        "all" and "target"; None where no such class is present.
+    """
+    means = {"all": mean_iou(confusion), "target": mean_iou(confusion, targets)}
+    return {name: None if np.isnan(mean) else mean for name, mean in means.items()}
+
+
 def mean_iou(confusion: NDArray[np.int64], classes: list[int] | None = None) -> float:
     """Set-level mean IoU over the classes that are present.
 
@@ -44,5 +58,5 @@ def mean_iou(confusion: NDArray[np.int64], classes: list[int] | None = None) -> 
     hits = np.diag(confusion)
     union = confusion.sum(0) + confusion.sum(1) - hits
     present = confusion.sum(1) > 0
-    chosen = [c for c in (classes or range(len(hits))) if present[c]]
+    chosen = [c for c in (range(len(hits)) if classes is None else classes) if present[c]]
     return float(np.mean([hits[c] / union[c] for c in chosen])) if chosen else float("nan")

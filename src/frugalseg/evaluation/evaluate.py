@@ -45,22 +45,17 @@ def evaluate_run(
         A result for :func:`write_result`.
 
     Raises:
-        FrugalsegError: the split is missing or empty, or the classes differ.
+        FrugalsegError: the split is missing, empty or without masks, or the classes differ.
     """
-    samples = dataset.splits.get(split) or ()
-    if not samples:
-        raise FrugalsegError(
-            f"{dataset.root} has no images in the split {split!r}; it has "
-            f"{', '.join(s for s, images in dataset.splits.items() if images)}."
-        )
+    samples = samples_to_score(dataset, split)
     if dataset.classes.names != run.classes.names:
         raise FrugalsegError(f"{dataset.root} has other classes than the run {run.folder}.")
     classes, model = run.classes, run.model
     timer = StageTimer(model.device)
-    model.predict(samples[0].image, _truth(samples[0], classes), classes.targets)  # warm up
+    model.predict(samples[0].image, _truth(samples[0], dataset.classes), classes.targets)  # warm up
     counts, folded = [], 0.0
     for sample in progress(samples):
-        truth = _truth(sample, classes)
+        truth = _truth(sample, dataset.classes)  # masks may hold ids that the run does not know
         answer = model.predict(sample.image, truth, classes.targets, timer)
         counts.append(count_image(answer.labels, truth, classes.num_classes, classes.targets))
         folded += folded_cells(answer.phi[None]).item()
@@ -68,7 +63,8 @@ def evaluate_run(
     return {
         "format": 1,
         "what": _what(run, dataset.root, split, len(samples)),
-        "environment": environment(),
+        # a machine may have a GPU that the model is not on
+        "environment": environment() | {"device": model.device.type},
         "scores": summarise(counts[0], classes.names, classes.targets),
         "cost": {
             "multiply_adds": multiply_adds(model),
@@ -79,6 +75,31 @@ def evaluate_run(
         "folded_cells": folded / len(samples),
         "pixels_read": model.size[0] * model.size[1],
     }
+
+
+def samples_to_score(dataset: SegmentationFolder, split: str) -> tuple[Sample, ...]:
+    """The images of a split, which all have masks.
+
+    Args:
+        dataset: the folder.
+        split: which of its splits.
+
+    Raises:
+        FrugalsegError: the split is missing, empty or without masks; the message says which there
+            are.
+    """
+    masked = {
+        name: samples
+        for name, samples in dataset.splits.items()
+        if samples and all(sample.mask is not None for sample in samples)
+    }
+    if split not in masked:
+        lacks = "masks" if dataset.splits.get(split) else "images"
+        raise FrugalsegError(
+            f"{dataset.root} has no {lacks} in the split {split!r}; "
+            f"those to score are {', '.join(masked)}."
+        )
+    return masked[split]
 
 
 def multiply_adds(model: FrugalModel) -> dict[str, int]:

@@ -55,6 +55,9 @@ def sum_over_processes(counts: Tensor) -> Tensor:
     With gradients that are then averaged over the processes (as
     ``DistributedDataParallel`` does) the result is that of one process on the whole batch. Without
     a process group the tensor comes back as it is.
+
+    >>> sum_over_processes(torch.tensor([2.0, 3.0]))  # of one process alone
+    tensor([2., 3.])
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return counts

@@ -77,8 +77,9 @@ def run_demo(out: Path, seed: int = 0, plan: Plan | None = None) -> list[dict[st
         runs.append(load_run(out / name))
         results.append(_result(runs[-1]))
     page = out / "comparison.html"
-    samples = open_data(configs["uniform"]).splits["test"]
-    write_comparison(results, predict_examples(runs, samples, plan.shown), page)
+    data = open_data(configs["uniform"])
+    examples = predict_examples(runs, data.splits["test"], plan.shown, data.classes)
+    write_comparison(results, examples, page)
     print(markdown_table(results), end="")
     print(_summary(results, page))
     return results

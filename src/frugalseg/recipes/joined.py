@@ -18,8 +18,8 @@ from frugalseg.data.masks import read_mask
 from frugalseg.data.region_images import open_region_images
 from frugalseg.discover_runs import DiscoverConfig, load_discover_run
 from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.ceiling import ceiling_confusion, mean_iou
-from frugalseg.evaluation.evaluate import evaluate_run
+from frugalseg.evaluation.ceiling import ceiling_confusion, ceilings
+from frugalseg.evaluation.evaluate import evaluate_run, samples_to_score
 from frugalseg.evaluation.results import read_result, spread_text, write_result
 from frugalseg.files import write_whole
 from frugalseg.pipeline import decode_scale
@@ -68,8 +68,7 @@ def run_joined(study: JoinedStudy, say: Say = lambda text: None) -> str:
         FrugalsegError: no such split or setting, or what training raises.
     """
     data = open_data(study.config)
-    if not data.splits.get(study.score):
-        raise FrugalsegError(f"{study.config.data} has no images in the split {study.score!r}.")
+    samples_to_score(data, study.score)
     found = study.found or _discover(study, data, say)
     load_discover_run(found)
     table = ""
@@ -141,13 +140,13 @@ def sampling_ceiling(run: Run, data: SegmentationFolder, split: str) -> dict[str
 
     Returns:
         Mean IoU "all" and of "target" classes as the sampler is followed, and "trusted" and
-        "trusted_target" where it is followed wholly; None without target classes.
+        "trusted_target" where it is followed wholly; None where no such class is in the masks.
     """
     model, classes = run.model, run.classes
     counts = {trust: np.zeros((classes.num_classes,) * 2, np.int64) for trust in (model.trust, 1.0)}
     for sample in data.splits[split]:
         assert sample.mask is not None
-        truth = read_mask(sample.mask, classes)
+        truth = read_mask(sample.mask, data.classes)
         pixels = read_image(sample.image, decode_scale(truth.shape, model.size, model.oversample))
         with torch.inference_mode():
             phi = model.sampler(area_average(pixels, model.view)[None].to(model.device)).cpu()
@@ -155,14 +154,9 @@ def sampling_ceiling(run: Run, data: SegmentationFolder, split: str) -> dict[str
                 count += ceiling_confusion(
                     truth, blend_with_uniform(phi, trust)[0], classes.num_classes
                 )
-    used, whole = counts[model.trust], counts[1.0]
-    targets = classes.targets
-    return {
-        "all": mean_iou(used),
-        "target": mean_iou(used, targets) if targets else None,
-        "trusted": mean_iou(whole),
-        "trusted_target": mean_iou(whole, targets) if targets else None,
-    }
+    whole = ceilings(counts[1.0], classes.targets)
+    trusted = {"trusted": whole["all"], "trusted_target": whole["target"]}
+    return ceilings(counts[model.trust], classes.targets) | trusted
 
 
 def _table(results: Sequence[dict[str, Any]]) -> str:

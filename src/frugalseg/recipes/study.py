@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from frugalseg.evaluation.evaluate import evaluate_run
+from frugalseg.evaluation.evaluate import evaluate_run, samples_to_score
 from frugalseg.evaluation.results import (
     group_seeds,
     markdown_table_over_seeds,
@@ -44,8 +44,12 @@ def run_study(
 
     Returns:
         The table, means over seeds.
+
+    Raises:
+        FrugalsegError: the split has no images with masks, or what training raises.
     """
     dataset = open_data(config)
+    samples_to_score(dataset, split)
     table = ""
     for seed in seeds:  # whole rounds, so that an interrupted study compares like with like
         for size in sizes:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from frugalseg.data.classes import ClassList
 from frugalseg.data.images import read_image
 from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
@@ -12,7 +13,7 @@ from frugalseg.runs import Run
 
 
 def predict_examples(
-    runs: Sequence[Run], samples: Sequence[Sample], count: int
+    runs: Sequence[Run], samples: Sequence[Sample], count: int, classes: ClassList
 ) -> list[dict[str, Any]]:
     """Let each run answer for images spread evenly over a split.
 
@@ -20,17 +21,18 @@ def predict_examples(
         runs: finished runs with the same classes.
         samples: images with masks.
         count: how many of them to show.
+        classes: of the masks, as their data set has them.
 
     Returns:
         The examples that :func:`frugalseg.reports.compare.write_comparison` takes.
     """
     places = np.linspace(0, len(samples), min(count, len(samples)), endpoint=False).astype(int)
-    return [_example(runs, samples[i]) for i in places]
+    return [_example(runs, samples[i], classes) for i in places]
 
 
-def _example(runs: Sequence[Run], sample: Sample) -> dict[str, Any]:
+def _example(runs: Sequence[Run], sample: Sample, classes: ClassList) -> dict[str, Any]:
     assert sample.mask is not None
-    truth = read_mask(sample.mask, runs[0].classes)
+    truth = read_mask(sample.mask, classes)
     image = read_image(sample.image)
     shown = []
     for run in runs:

@@ -61,6 +61,10 @@ def boundary_maps(
     Returns:
         ``(N, 2, h, w)`` float32 in ``[0, 1]``: the share of each cell's pixels that are boundary of
         a target class, and that are boundary of any class (adaptive average pooling).
+
+    >>> labels = torch.tensor([[[0, 0, 0, 0, 1, 1, 1, 1]]])
+    >>> boundary_maps(labels, (1, 4), targets=[1])[0, :, 0].tolist()
+    [[0.0, 0.0, 0.5, 0.0], [0.0, 0.5, 0.5, 0.0]]
     """
     every = _label_changes(labels) & (labels != ignore_index)
     of_targets = every if targets is None else every & _of_classes(labels, targets)
@@ -86,6 +90,10 @@ def boundary_density(
 
     Returns:
         ``(N, h, w)`` float32, at least 0.
+
+    >>> labels = torch.tensor([[[0, 0, 0, 0, 1, 1, 1, 1]]])
+    >>> boundary_density(labels, (1, 4), targets=[1])[0, 0].tolist()
+    [0.0, 0.125, 0.625, 0.0]
     """
     maps = boundary_maps(labels, size, targets, ignore_index)
     return maps[:, 1] if targets is None else maps[:, 0] + all_weight * maps[:, 1]
@@ -143,6 +151,10 @@ def fade_pull(nearest: Tensor, distance: float | Tensor = 0.12) -> Tensor:
 
     Returns:
         ``(N, h, w, 2)``.
+
+    >>> corner = torch.zeros(1, 2, 2, 2)  # the nearest boundary of every node
+    >>> [round(x, 3) for x in fade_pull(corner, 1.0)[0, 1, 1].tolist()]  # 1 - 1 / e
+    [0.632, 0.632]
     """
     check_sampling(nearest)
     own = uniform_sampling((nearest.shape[1], nearest.shape[2]), 1, nearest.dtype, nearest.device)

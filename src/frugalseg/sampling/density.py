@@ -99,6 +99,12 @@ def relative_density(
 
     Raises:
         ValueError: where ``share`` lies outside ``[0, 1)`` or the density is not finite.
+
+    >>> density = torch.zeros(1, 4, 4)
+    >>> density[0, 0, 0] = 1
+    >>> rho = relative_density(density, (4, 4), share=0.25)
+    >>> round(rho.mean().item(), 4), bool(rho.min() >= 0.75), bool(rho[0, 0, 0] == rho.max())
+    (1.0, True, True)
     """
     if isinstance(share, Tensor):
         share = share.to(density).reshape(-1, 1, 1)

@@ -118,6 +118,9 @@ def blend_with_uniform(phi: Tensor, amount: float | Tensor) -> Tensor:
 
     Returns:
         ``(N, h, w, 2)``; covers where ``phi`` covers.
+
+    >>> blend_with_uniform(torch.zeros(1, 2, 2, 2), 0.25)[0].tolist()
+    [[[0.0, 0.0], [0.0, 0.75]], [[0.75, 0.0], [0.75, 0.75]]]
     """
     check_sampling(phi)
     uniform = _uniform_like(phi)

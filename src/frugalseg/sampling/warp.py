@@ -23,6 +23,9 @@ def to_grid_sample(phi: Tensor) -> Tensor:
 
     Returns:
         ``(..., 2)``, ``(x, y)`` in ``[-1, 1]``.
+
+    >>> to_grid_sample(torch.tensor([0.0, 0.75])).tolist()
+    [0.5, -1.0]
     """
     return phi.flip(-1) * 2 - 1
 
@@ -36,6 +39,11 @@ def footprint(phi: Tensor, size: tuple[int, int]) -> Tensor:
 
     Returns:
         ``(N, h, w, 2)`` in pixels: the distance between neighbouring samples along each side.
+
+    >>> line = torch.tensor([0.0, 0.5, 1.0])
+    >>> phi = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1)[None]
+    >>> footprint(phi, (9, 5))[0, 1, 1].tolist()
+    [4.0, 2.0]
     """
     h, w = phi.shape[1:3]
     spacing = cell_spacing(phi)
@@ -98,6 +106,11 @@ def sample_pixels(pixels: Pixels, phi: Tensor) -> Tensor:
 
     Returns:
         ``(C, h, w)`` float32 in ``[0, 1]``, as ``sample(..., antialias=True)`` of ``pixels / 255``.
+
+    >>> pixels = np.full((4, 4, 3), 51, np.uint8)
+    >>> phi = torch.tensor([[[0.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 1.0]]])
+    >>> [[round(x, 3) for x in row] for row in sample_pixels(pixels, phi)[0].tolist()]
+    [[0.2, 0.2], [0.2, 0.2]]
     """
     out = torch.empty(pixels.shape[2], *phi.shape[:2])
     centre, extent = _boxes(phi[None], pixels.shape[:2])
@@ -114,6 +127,10 @@ def sample_labels(labels: Pixels, phi: Tensor) -> Tensor:
 
     Returns:
         ``(h, w)`` int64, as ``sample(..., mode="nearest")``.
+
+    >>> labels = np.array([[3, 3, 7]], np.uint8)
+    >>> sample_labels(labels, torch.tensor([[[0.0, 0.4], [0.0, 1.0]]])).tolist()
+    [[3, 7]]
     """
     height, width = labels.shape
     place = np.floor(phi.detach().numpy() * [height - 1, width - 1] + 0.5).astype(np.int64)
@@ -131,6 +148,10 @@ def area_average(pixels: Pixels, size: tuple[int, int]) -> Tensor:
 
     Returns:
         ``(C, a, b)`` float32 in ``[0, 1]``.
+
+    >>> pixels = np.array([0, 255, 51, 51], np.uint8).reshape(1, 4, 1)
+    >>> [round(x, 3) for x in area_average(pixels, (1, 2))[0, 0].tolist()]
+    [0.5, 0.2]
     """
     height, width, channels = pixels.shape
     extent = np.empty((*size, 2))

@@ -6,6 +6,7 @@ said where. Example ``k`` of a training is a function of the seed and k alone, s
 goes on after an interruption sees what it would have seen.
 """
 
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -87,7 +88,8 @@ class ImageStore:
         oversample: see :func:`decode_scale`.
         budget: bytes to keep in memory; images beyond it are decoded at every use.
         regions: says of an image file which region each pixel belongs to; the boundaries of these
-            regions stand in place of those of the masks. Images may then be without a mask.
+            regions stand in place of those of the masks. Images may then be without a mask. Asked
+            once an image: what is found is kept, packed, also of images beyond the budget.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class ImageStore:
         self.oversample, self.regions = oversample, regions
         self._left = _half_of_free_memory() if budget is None else budget
         self._kept: dict[int, Stored] = {}
+        self._found: dict[int, bytes] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -110,24 +113,34 @@ class ImageStore:
     def __getitem__(self, index: int) -> Stored:
         kept = self._kept.get(index)
         if kept is None:
-            kept = self._read(self.samples[index])
+            kept = self._read(index)
             if index not in self._kept and kept.nbytes <= self._left:
                 self._left -= kept.nbytes
                 self._kept[index] = kept
         return kept
 
-    def _read(self, sample: Sample) -> Stored:
+    def _read(self, index: int) -> Stored:
+        sample = self.samples[index]
         full = image_size(sample.image)
         pixels = read_image(sample.image, decode_scale(full, self.size, self.oversample))
         if sample.mask is None:
             labels = np.broadcast_to(np.uint8(IGNORE_INDEX), full)
         else:
             labels = read_mask(sample.mask, self.classes)
-        regions = labels if self.regions is None else self.regions(sample.image)
-        targets = self.classes.targets if self.regions is None else None
-        maps = boundary_maps(torch.from_numpy(regions)[None], pixels.shape[:2], targets or None)
-        edges = (maps[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-        return Stored(pixels, labels, edges)
+        size = (pixels.shape[0], pixels.shape[1])
+        if self.regions is None:
+            return Stored(pixels, labels, _edges(labels, size, self.classes.targets))
+        return Stored(pixels, labels, self._edges_found(index, size))
+
+    def _edges_found(self, index: int, size: Size) -> Bytes:
+        """Edges of the regions of an image: without targets, both maps are the same."""
+        packed = self._found.get(index)
+        if packed is None:
+            assert self.regions is not None
+            edges = _edges(self.regions(self.samples[index].image), size, [])
+            packed = self._found[index] = zlib.compress(edges[..., 0].tobytes(), 1)
+        every = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(size)
+        return np.stack([every, every], -1)
 
     def class_shares(self) -> NDArray[np.float64]:
         """Share of each class among the labelled pixels of all images."""
@@ -138,6 +151,12 @@ class ImageStore:
         counts = counts[: self.classes.num_classes]
         shares: NDArray[np.float64] = counts / max(counts.sum(), 1)
         return shares
+
+
+def _edges(labels: Bytes, size: Size, targets: list[int]) -> Bytes:
+    """Shares of boundary pixels as :class:`Stored` keeps them."""
+    maps = boundary_maps(torch.from_numpy(labels)[None], size, targets or None)
+    return (maps[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
 
 
 def cut(

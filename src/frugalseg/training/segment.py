@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from frugalseg.data.images import image_size, read_image
 from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
 from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.ceiling import ceiling_confusion, mean_iou
 from frugalseg.evaluation.results import write_environment
 from frugalseg.networks.samplers import OracleSampler, build_sampler, default_view
 from frugalseg.pipeline import FrugalModel
@@ -31,13 +29,11 @@ from frugalseg.runs import (
     save_weights,
     write_state,
 )
-from frugalseg.sampling import blend_with_uniform
-from frugalseg.training.examples import Augmentation, ImageStore, Size, Steps, cut
+from frugalseg.training.examples import Augmentation, ImageStore, Size, Steps
 from frugalseg.training.hardware import hardware, seed_everything
 from frugalseg.training.limits import refuse_out_of_range
+from frugalseg.training.trust import choose_trust
 
-TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-TRUST_IMAGES = 40
 # A sampler sees whole images in use, each cell of its view as wide as here: crops nearly as large.
 SAMPLER_SCALE = 0.8
 LATTICE = 4  # pixels between two uniform samples, at which a loss "at pixels" is taken
@@ -104,7 +100,7 @@ def train_segmentation(
         state = open_run(folder, config, dataset.classes)
         write_environment(folder, seed=config.seed)
     folds = _train_samplers(config, model, taught, folder, progress, say)
-    trust = _choose_trust(config, model, dataset, say)
+    trust = choose_trust(config, model, dataset, say)
     model.trust = trust["trust"]
     _train_segmenter(config, model, store, shares, folds, folder, progress, say)
     if main:
@@ -121,6 +117,11 @@ def _check(config: SegmentConfig, dataset: SegmentationFolder) -> None:
     images = len(dataset.splits.get("train", ()))
     if not images:
         raise FrugalsegError(f"{config.data}: there are no training images.")
+    if config.joint and config.folds > 1:
+        raise FrugalsegError(
+            "--joint teaches one sampler with every image, --folds would teach others that leave "
+            "some out: give only one of them."
+        )
     segmentation_loss(config.loss, [1.0])
     if config.boundaries is not None:
         from frugalseg.discover_runs import load_discover_run
@@ -218,7 +219,7 @@ def _discovered(
     store = ImageStore(
         samples, dataset.classes, config.size, regions=lambda path: discover_labels(run, path)
     )
-    for i in range(len(store)):
+    for i in range(len(store)):  # not by the threads that prepare batches
         store[i]
     return store
 
@@ -292,46 +293,6 @@ def _lattice(config: SegmentConfig) -> Size | None:
     if config.loss_at == "samples":
         return None
     return LATTICE * config.size[0], LATTICE * config.size[1]
-
-
-def _choose_trust(
-    config: SegmentConfig,
-    model: FrugalModel,
-    dataset: SegmentationFolder,
-    say: Callable[[str], None],
-) -> dict[str, Any]:
-    """Follow the sampler as far as its ceilings on unseen images say, and never below uniform.
-
-    The ceiling is the score of a perfect segmenter on the samples (:mod:`..evaluation.ceiling`),
-    the mean of all and of target classes; chosen on val, or on what is held out.
-    """
-    if config.sampler == "uniform" or config.trust is not None:
-        return {"trust": 1.0 if config.trust is None else config.trust}
-    samples = dataset.splits.get("held") or dataset.splits.get("val") or ()
-    samples = samples[:: max(1, -(-len(samples) // TRUST_IMAGES))]
-    if not samples:
-        return {"trust": 1.0}
-    say(f"Choosing how far to follow the sampler on {len(samples)} val images")
-    store = ImageStore(samples, dataset.classes, config.size)
-    count, targets = dataset.classes.num_classes, dataset.classes.targets
-    confusion = {a: np.zeros((count, count), np.int64) for a in TRUSTS}
-    model.eval()
-    for i in range(len(store)):
-        stored = store[i]
-        example = cut(stored, i, model.view, None, None)
-        needs = example.maps if isinstance(model.sampler, OracleSampler) else example.view
-        with torch.inference_mode():
-            phi = model.sampler(needs[None].to(model.device)).cpu()
-            for a in TRUSTS:
-                confusion[a] += ceiling_confusion(
-                    stored.labels, blend_with_uniform(phi, a)[0], count
-                )
-    ceilings = {a: (mean_iou(c), mean_iou(c, targets or None)) for a, c in confusion.items()}
-    best = max(TRUSTS, key=lambda a: sum(ceilings[a]))
-    return {
-        "trust": best,
-        "ceilings": {str(a): {"all": c[0], "target": c[1]} for a, c in ceilings.items()},
-    }
 
 
 def _stream(
