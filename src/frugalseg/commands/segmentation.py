@@ -139,7 +139,8 @@ def check(folder: Path, classes: Path | None, ignore: Sequence[str], mapping: Pa
     report = check_folder(folder, classes=classes, ignore=ignore, mapping=mapping)
     print(format_report(report))
     if report.problems:
-        raise FrugalsegError(f"{folder} has {len(report.problems)} problems (above).")
+        count = len(report.problems)
+        raise FrugalsegError(f"{folder} has {count} problem{'s' * (count > 1)} (above).")
 
 
 def study(
@@ -197,7 +198,7 @@ def _true_samplings(
     import torch
 
     from frugalseg.data.classes import infer_classes, read_classes
-    from frugalseg.data.masks import read_mask, read_raw
+    from frugalseg.data.masks import only_ids, read_mask, read_raw
     from frugalseg.networks.samplers import default_view
     from frugalseg.sampling import (
         boundary_density,
@@ -210,7 +211,7 @@ def _true_samplings(
         (p / "classes.csv" for p in mask.resolve().parents[:3] if (p / "classes.csv").is_file()),
         None,
     )
-    listed = infer_classes([read_raw(mask)]) if found is None else read_classes(found)
+    listed = infer_classes([only_ids(read_raw(mask), mask)]) if found is None else read_classes(found)
     if targets:
         listed = listed.with_targets(targets)
     labels = read_mask(mask, listed)

@@ -150,7 +150,7 @@ class ClassList:
             coded = raw.tobytes().translate(self._index_of_raw_id[:256].tobytes())
             indices = np.frombuffer(bytearray(coded), np.uint8).reshape(raw.shape)
         else:
-            outside = (raw < 0) | (raw > _MAX_ID)
+            outside = _outside(raw)
             indices = self._index_of_raw_id[np.where(outside, 0, raw)]
             indices[outside] = _UNKNOWN
         unknown = indices == _UNKNOWN
@@ -214,16 +214,38 @@ class ClassList:
 
 
 def _unknown_ids(ids: NDArray[np.integer]) -> str:
-    """The sentence for ids outside the list."""
-    values, counts = np.unique(ids, return_counts=True)
+    """The sentence for ids outside the list, or that no list can hold."""
+    impossible = ids[_outside(ids)]
+    values, counts = np.unique(impossible if impossible.size else ids, return_counts=True)
     listed = ", ".join(f"{v} ({n} pixels)" for v, n in list(zip(values, counts, strict=True))[:5])
     more = f" and {len(values) - 5} more" if len(values) > 5 else ""
+    if impossible.size:
+        return (
+            f"id {listed}{more} is not from 0 to {_MAX_ID}. Save the mask with such ids, "
+            f"{IGNORE_INDEX} where a pixel is to be ignored."
+        )
     hint = (
         "The mask may have been scaled, smoothed or saved as JPEG"
         if len(values) > 5
         else "Add it to classes.csv, or ignore it"
     )
     return f"id {listed}{more} is not in the class list. {hint}."
+
+
+def _outside(ids: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Where ids are that no class can have."""
+    outside: NDArray[np.bool_] = (ids < 0) | (ids > _MAX_ID)
+    return outside
+
+
+def refuse_outside(ids: NDArray[np.integer]) -> None:
+    """Refuse ids that no class can have: below 0 or above 65535, as 32-bit masks may hold.
+
+    Raises:
+        FrugalsegError: which ids, and how many pixels of each.
+    """
+    if ids.size and (ids.min() < 0 or ids.max() > _MAX_ID):
+        raise FrugalsegError(_unknown_ids(ids))
 
 
 def _unknown_colours(packed: NDArray[np.uint32]) -> str:
@@ -343,13 +365,15 @@ def infer_classes(masks: Iterable[NDArray[np.integer]]) -> ClassList:
         Classes named class_0, class_1, ... by id; 255 is ignored.
 
     Raises:
-        FrugalsegError: no mask, no id but 255, too many ids, or 0 and 255 alone.
+        FrugalsegError: no mask, no id but 255, too many ids, one outside 0 to 65535, or 0 and
+            255 alone.
     """
     area = np.zeros(_MAX_ID + 1, np.int64)
     edge = np.zeros(_MAX_ID + 1, np.int64)
     sides = []
     for raw in masks:
         ids = raw.astype(np.uint8) if raw.dtype == np.bool_ else raw
+        refuse_outside(ids)
         size = 256 if ids.dtype == np.uint8 else _MAX_ID + 1
         one_area, one_edge = area_and_edge(ids, size)
         area[:size] += one_area
