@@ -94,7 +94,7 @@ def test_evaluate_scores_what_was_put_aside_or_other_images(
 
 
 def test_a_few_labels_a_share_of_them_and_no_score(
-    grouped: Path, digits: Path, tmp_path: Path
+    grouped: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [path.relative_to(digits).as_posix() for path in sorted(digits.glob("*/*.png"))]
     few = [name for name in files if name[0] in "01"][::3]
@@ -108,9 +108,10 @@ def test_a_few_labels_a_share_of_them_and_no_score(
     assert len(rows(run / "predictions.csv")) == 36
     assert {row["used"] for row in rows(run / "labels.csv")} == {"training"}
     refused(cli("evaluate", run), "learned from all labelled images")
-    answer = cli("finetune", grouped, "--run", tmp_path / "half", *FEW, "--share", "0.5")
+    monkeypatch.chdir(shutil.copytree(grouped, tmp_path / "half"))
+    answer = cli("finetune", ".", *FEW, "--share", "0.5")
     assert answer.code == 0, answer.err
-    uses = [row["used"] for row in rows(tmp_path / "half" / "labels.csv")]
+    uses = [row["used"] for row in rows(tmp_path / "half-finetuned-0" / "labels.csv")]
     assert uses.count("training") in (14, 15)
     assert uses.count("score") == 7
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,7 +233,7 @@ def _unknown_ids(ids: NDArray[np.integer]) -> str:
     return f"id {listed}{more} is not in the class list. {hint}."
 
 
-def _outside(ids: NDArray[np.integer]) -> NDArray[np.bool_]:
+def _outside(ids: NDArray[Any]) -> NDArray[np.bool_]:
     """Where ids are that no class can have."""
     outside: NDArray[np.bool_] = (ids < 0) | (ids > _MAX_ID)
     return outside
