@@ -6,17 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tiny import CLUSTERS, Answer, Spoil, cli, remove, replace, write, write_digits
-
-
-def refused(answer: Answer, *says: str) -> None:
-    """One sentence or two on one line, exit code 2."""
-    assert answer.code == 2, answer
-    last = answer.err.splitlines()[-1]
-    assert last.startswith("frugalseg: ")
-    assert "Traceback" not in answer.err
-    for text in says:
-        assert text in last, last
+from tiny import CLUSTERS, Spoil, cli, refused, remove, replace, write, write_digits
 
 
 def options(**changes: str) -> list[str]:

@@ -8,17 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tiny import TINY, Answer, Spoil, cli, remove, replace, write
-
-
-def refused(answer: Answer, *says: str) -> None:
-    """One sentence or two on one line, exit code 2."""
-    assert answer.code == 2, answer
-    last = answer.err.splitlines()[-1]
-    assert last.startswith("frugalseg: ")
-    assert "Traceback" not in answer.err
-    for text in says:
-        assert text in last, last
+from tiny import TINY, Spoil, cli, refused, remove, replace, write
 
 
 @pytest.fixture

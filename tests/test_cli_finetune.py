@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tiny import Answer, Spoil, cli, remove, replace, write
+from tiny import Spoil, cli, refused, remove, replace, write
 
 FEW = ("--labels", "folders", "--steps", "6", "--batch", "8", "--hidden", "8", "--rate", "0.01")
 
@@ -17,16 +17,6 @@ FEW = ("--labels", "folders", "--steps", "6", "--batch", "8", "--hidden", "8", "
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def refused(answer: Answer, *says: str) -> None:
-    """One sentence or two on one line, exit code 2."""
-    assert answer.code == 2, answer
-    last = answer.err.splitlines()[-1]
-    assert last.startswith("frugalseg: ")
-    assert "Traceback" not in answer.err
-    for text in says:
-        assert text in last, last
 
 
 @pytest.fixture(scope="module")

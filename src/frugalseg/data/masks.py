@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from frugalseg.data.classes import IGNORE_INDEX, ClassList, refuse_outside
+from frugalseg.data.classes import IGNORE_INDEX, ClassList
 from frugalseg.data.images import reading
+from frugalseg.data.strange_ids import refuse_outside
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import replacing
 
