@@ -114,19 +114,13 @@ def test_label_files_that_do_not_fit(
     assert sorted(grouped.rglob("*")) == before
 
 
-def test_a_label_file_that_lacks_some_is_said(digits: Path, tmp_path: Path) -> None:
+def test_missing_labels_and_small_batches_are_said(digits: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label\n0/0000.png,a\n1/0001.png,b\n")
-    words = options(labels=str(table), steps="1")
+    words = options(labels=str(table), over_clusters="10", copies="1", steps="1")
     answer = cli("cluster", digits, "--run", tmp_path / "run", *words)
     assert answer.code == 0, answer.err
     assert "34 of 36 images have no label in it" in answer.err
-
-
-def test_batches_that_hardly_suffice_are_said(digits: Path, tmp_path: Path) -> None:
-    words = options(over_clusters="10", copies="1", steps="1")
-    answer = cli("cluster", digits, "--run", tmp_path / "run", *words)
-    assert answer.code == 0, answer.err
     assert "over_clusters=10 is much for batches of 12 images" in answer.err
 
 
