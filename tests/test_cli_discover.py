@@ -127,6 +127,7 @@ def test_plain_folders_with_masks_beside_them(textures: Path, tmp_path: Path) ->
     refused(cli("evaluate", tmp_path / "run"), "give their folder with --masks")
     answer = cli("evaluate", tmp_path / "run", "--masks", textures / "masks")
     assert answer.code == 0, answer.err
+    assert "photos-all-by-masks.json" in answer.err
 
 
 @pytest.mark.parametrize(
