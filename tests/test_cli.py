@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,13 @@ def test_evaluate_compare_and_sampling(
     result = json.loads((trained["density"] / "results" / "scenes-test.json").read_text())
     assert result["what"]["split"] == "test"
     assert result["cost"]["multiply_adds"]["sampler"] > 0
+
+    other = shutil.copytree(scenes, tmp_path / "site" / "scenes")
+    answer = cli("evaluate", trained["density"], "--split", "test", "--data", other)
+    assert answer.code == 0, answer.err
+    found = json.loads((trained["density"] / "results" / "scenes-test.json").read_text())
+    assert found == result
+    assert (trained["density"] / "results" / "site-scenes-test.json").is_file()
 
     page = tmp_path / "page.html"
     words = (trained["density"], trained["uniform"], "--split", "test", "--out", page)

@@ -6,17 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tiny import CLUSTERS, Answer, Spoil, cli, remove, replace, write, write_digits
-
-
-def refused(answer: Answer, *says: str) -> None:
-    """One sentence or two on one line, exit code 2."""
-    assert answer.code == 2, answer
-    last = answer.err.splitlines()[-1]
-    assert last.startswith("frugalseg: ")
-    assert "Traceback" not in answer.err
-    for text in says:
-        assert text in last, last
+from tiny import CLUSTERS, Spoil, cli, refused, remove, replace, write, write_digits
 
 
 def options(**changes: str) -> list[str]:
@@ -124,19 +114,13 @@ def test_label_files_that_do_not_fit(
     assert sorted(grouped.rglob("*")) == before
 
 
-def test_a_label_file_that_lacks_some_is_said(digits: Path, tmp_path: Path) -> None:
+def test_missing_labels_and_small_batches_are_said(digits: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label\n0/0000.png,a\n1/0001.png,b\n")
-    words = options(labels=str(table), steps="1")
+    words = options(labels=str(table), over_clusters="10", copies="1", steps="1")
     answer = cli("cluster", digits, "--run", tmp_path / "run", *words)
     assert answer.code == 0, answer.err
     assert "34 of 36 images have no label in it" in answer.err
-
-
-def test_batches_that_hardly_suffice_are_said(digits: Path, tmp_path: Path) -> None:
-    words = options(over_clusters="10", copies="1", steps="1")
-    answer = cli("cluster", digits, "--run", tmp_path / "run", *words)
-    assert answer.code == 0, answer.err
     assert "over_clusters=10 is much for batches of 12 images" in answer.err
 
 

@@ -8,17 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tiny import TINY, Answer, Spoil, cli, remove, replace, write
-
-
-def refused(answer: Answer, *says: str) -> None:
-    """One sentence or two on one line, exit code 2."""
-    assert answer.code == 2, answer
-    last = answer.err.splitlines()[-1]
-    assert last.startswith("frugalseg: ")
-    assert "Traceback" not in answer.err
-    for text in says:
-        assert text in last, last
+from tiny import TINY, Spoil, cli, refused, remove, replace, write
 
 
 @pytest.fixture
@@ -289,6 +279,23 @@ def test_sampling_refuses(trained: dict[str, Path], scenes: Path, tmp_path: Path
     refused(cli("sampling", tmp_path / "none.jpg", "--mask", mask), "none.jpg")
     Image.new("L", (100, 100)).save(tmp_path / "m.png")
     refused(cli("sampling", image, "--mask", tmp_path / "m.png"), "they must be of one size")
+
+
+@pytest.mark.parametrize("id_", [-1, 70000])
+def test_ids_that_only_32_bits_hold(data: Path, id_: int) -> None:
+    (mask,) = (data / "masks/train").glob("scene_00003.*")
+    ids = np.array(Image.open(mask)).astype(np.int32)
+    ids[5, 10:15] = id_
+    mask.unlink()
+    Image.fromarray(ids).save(mask.with_suffix(".tif"))
+    says = f"scene_00003.tif: id {id_} (5 pixels) is not from 0 to 65535. Save"
+    for _ in ("listed", "inferred"):
+        answer = cli("check", data)
+        refused(answer, "1 problem (")
+        assert says in answer.out
+        image = data / "images/train/scene_00003.jpg"
+        refused(cli("sampling", image, "--mask", mask.with_suffix(".tif")), says)
+        (data / "classes.csv").unlink(missing_ok=True)
 
 
 def test_check_lists_every_problem(data: Path) -> None:

@@ -10,9 +10,8 @@ import yaml
 from frugalseg.recipes.joined import TAUGHT
 from frugalseg.runs import SegmentConfig
 from frugalseg.training.segment import open_data
-from test_cli_bad_input import refused
 from textures import WORDS
-from tiny import TINY, cli
+from tiny import TINY, cli, refused
 
 
 @pytest.fixture(scope="module")

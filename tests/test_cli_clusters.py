@@ -80,9 +80,9 @@ def test_evaluate_compare_and_suggest(grouped: Path, digits: Path, tmp_path: Pat
     answer = cli("evaluate", run, "--labels", digits.parent / "labels.csv")
     assert answer.code == 0, answer.err
     assert "| one | digits |" in answer.out
-    again = json.loads((run / "results" / "digits-all.json").read_text())
-    first = json.loads((grouped / "results" / "digits-all.json").read_text())
-    assert again["scores"] == first["scores"]
+    own = (grouped / "results" / "digits-all.json").read_bytes()
+    again = json.loads((run / "results" / "digits-all-by-labels.json").read_text())
+    assert again["scores"] == json.loads(own)["scores"]
 
     answer = cli("compare", run, other, "--out", tmp_path / "page.html")
     assert answer.code == 0, answer.err
@@ -98,6 +98,8 @@ def test_evaluate_compare_and_suggest(grouped: Path, digits: Path, tmp_path: Pat
     (tmp_path / "filled.csv").write_text(filled)
     answer = cli("evaluate", run, "--labels", tmp_path / "filled.csv")
     assert answer.code == 0, answer.err
+    assert "digits-all-by-filled.json" in answer.err
+    assert (run / "results" / "digits-all.json").read_bytes() == own
 
 
 def test_broken_and_double_files_are_named_and_the_rest_goes_on(

@@ -35,6 +35,16 @@ def cli(*words: str | Path) -> Answer:
     return Answer(code, out.getvalue(), err.getvalue())
 
 
+def refused(answer: Answer, *says: str) -> None:
+    """One sentence or two on one line, exit code 2."""
+    assert answer.code == 2, answer
+    last = answer.err.splitlines()[-1]
+    assert last.startswith("frugalseg: ")
+    assert "Traceback" not in answer.err
+    for text in says:
+        assert text in last, last
+
+
 CLUSTERS = (
     *("--clusters", "3", "--over-clusters", "6", "--sub-heads", "2", "--views", "digits"),
     *("--trunk", "vgg-iic", "--width", "2", "--steps", "4", "--batch", "12", "--copies", "2"),

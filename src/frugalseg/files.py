@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_whole(content: bytes, path: Path | str) -> None:
+def write_whole(content: bytes | memoryview, path: Path | str) -> None:
     """Write a file through a temporary name beside it: the whole of it is there, or nothing.
 
     Args:
@@ -62,3 +62,29 @@ def write_json(value: Any, path: Path | str) -> None:
         FrugalsegError: the file cannot be written; an older one is left as it was.
     """
     write_whole((json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), path)
+
+
+def read_json_lines(path: Path | str) -> list[dict[str, Any]]:
+    """Read a file of JSON objects, one a line, to which lines are appended.
+
+    A last line that is no JSON is left out: a full disk or a kill came in between.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FrugalsegError: the file cannot be read, or an earlier line is no JSON.
+    """
+    try:
+        texts = Path(path).read_text("utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise FrugalsegError(f"{path} cannot be read ({error.strerror or error}).") from error
+    lines = []
+    for number, text in enumerate(texts, 1):
+        try:
+            lines.append(json.loads(text))
+        except ValueError as error:
+            if number == len(texts):
+                break
+            raise FrugalsegError(f"{path}, line {number}, is no JSON: remove this line.") from error
+    return lines

@@ -16,18 +16,11 @@ from frugalseg.data.images import describe_image, read_image, read_with_infrared
 from frugalseg.data.masks import read_mask, read_raw
 from frugalseg.data.potsdam import LABELLED, SIX, TILES, read_four_bands
 from frugalseg.errors import FrugalsegError
-from tiny import Answer, cli
+from tiny import cli, refused
 
 SKY, GRASS, ROAD, PERSON, WALL = 156, 123, 148, 0, 172  # ids in the masks of COCO-Stuff
 COCO = ("prepare", "cocostuff")
 POTSDAM = ("prepare", "potsdam")
-
-
-def refused(answer: Answer, *says: str) -> None:
-    assert answer.code == 2, answer
-    assert "Traceback" not in answer.err
-    for text in says:
-        assert text in answer.err.splitlines()[-1], answer.err
 
 
 def everything(folder: Path) -> dict[str, int]:

@@ -10,7 +10,7 @@ from shapes import TINY, shapes
 
 def test_each_variant_changes_what_it_says_and_is_kept(tmp_path: Path) -> None:
     config = ClusterConfig(**TINY)
-    names = ("whole", "no overclustering", "no rotation", "sorted batches")
+    names = ("no rotation", "sorted batches")
     arguments = (tmp_path / "out", tmp_path / "runs", (0,), names, config, shapes())
     table = run_ablation(*arguments)
     rows = [line.split("|")[1].strip() for line in table.splitlines()[2:]]

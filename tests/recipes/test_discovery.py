@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ from frugalseg.recipes import discovery
 from frugalseg.recipes.discovery import DiscoveryStudy, run_discovery
 from frugalseg.recipes.region_labels import run_region_labels
 from textures import train, write_textures
+from tiny import replace
 
 SMALL: dict[str, dict[str, Any]] = {
     "paper": {"width": 2, "side": 32, "crop": 24, "displacement": 2, "batch": 4, "steps": 2},
@@ -23,8 +25,10 @@ def textures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_textures(tmp_path_factory.mktemp("textures"), 6)
 
 
-@pytest.mark.parametrize("network", ["paper", "pretrained"])
-def test_seeds_are_trained_and_scored_once(textures: Path, tmp_path: Path, network: str) -> None:
+@pytest.mark.parametrize(("network", "seeds"), [("paper", (0, 1)), ("pretrained", (0,))])
+def test_seeds_are_trained_and_scored_once(
+    textures: Path, tmp_path: Path, network: str, seeds: tuple[int, ...]
+) -> None:
     def study(*seeds: int) -> DiscoveryStudy:
         places = (textures, tmp_path / "out", tmp_path / "runs")
         asked: dict[str, Any] = {"network": network, "fit": "all", "score": "all"}
@@ -33,9 +37,9 @@ def test_seeds_are_trained_and_scored_once(textures: Path, tmp_path: Path, netwo
     run_discovery(study(0))
     made = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.json")}
     said: list[str] = []
-    table = run_discovery(study(0, 1), said.append)
+    table = run_discovery(study(*seeds), said.append)
     assert [text for text in said if text.startswith("==")] == [
-        f"== {network}-1, {kind} weights" for kind in ("last", "lowest")
+        f"== {network}-{seed}, {kind} weights" for seed in seeds[1:] for kind in ("last", "lowest")
     ]
     assert all((tmp_path / "out" / name).read_bytes() == text for name, text in made.items())
     rows = table.splitlines()[2:4]
@@ -64,9 +68,10 @@ def test_settings_that_are_not_there(textures: Path, tmp_path: Path) -> None:
 
 
 def test_few_masks_name_regions(textures: Path, tmp_path: Path) -> None:
-    runs = [tmp_path / f"run-{seed}" for seed in (0, 1)]
-    for seed, run in enumerate(runs):
-        train(textures, run, masks="folder", seed=seed)
+    runs = [tmp_path / "run-0", tmp_path / "run-1"]
+    train(textures, runs[0], masks="folder", steps=1)
+    shutil.copytree(runs[0], runs[1])
+    replace("config.yaml", "seed: 0", "seed: 1")(runs[1])
     out = tmp_path / "curve.json"
     found = run_region_labels(runs, out, "all", "all", (1, 2, 50))
     assert json.loads(out.read_text())["runs"] == found
@@ -77,7 +82,8 @@ def test_few_masks_name_regions(textures: Path, tmp_path: Path) -> None:
         assert last["suggested"]["accuracy"] == pytest.approx(last["random"]["accuracy"]["mean"])
     tree = ElementTree.parse(out.with_suffix(".svg"))
     assert tree.getroot().tag.endswith("svg")
-    train(textures, tmp_path / "blind")
+    blind = shutil.copytree(runs[0], tmp_path / "blind")
+    replace("config.yaml", "masks: folder", "masks: null")(blind)
     with pytest.raises(FrugalsegError, match="without masks"):
-        run_region_labels([tmp_path / "blind"], tmp_path / "none.json")
+        run_region_labels([blind], tmp_path / "none.json")
     assert not (tmp_path / "none.json").exists()

@@ -7,8 +7,9 @@ import pytest
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
-@pytest.fixture
-def browser(tmp_path):
+@pytest.fixture(scope="session")
+def _driver(tmp_path_factory):
+    """Started once: that takes longer than all the pages."""
     if not (CHROMIUM and CHROMEDRIVER):
         pytest.skip("chromium and chromedriver are not installed")
     from selenium import webdriver
@@ -19,11 +20,18 @@ def browser(tmp_path):
     flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-sync"
     for flag in (*flags.split(), "disable-background-networking", "disable-component-update"):
         options.add_argument(f"--{flag}")
-    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
-    driver.get("about:blank")  # leaves the browser's own first page, whose requests are logged too
-    for log in ("browser", "performance"):
-        driver.get_log(log)
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(_driver):
+    """A browser of the usual size that shows nothing and has logged nothing."""
+    _driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    _driver.get("about:blank")  # leaves the browser's own first page, whose requests are logged too
+    for log in ("browser", "performance"):
+        _driver.get_log(log)
+    return _driver

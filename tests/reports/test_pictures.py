@@ -1,5 +1,6 @@
 import base64
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -28,6 +29,21 @@ def test_overlay_mixes_and_leaves_ignored_pixels_alone():
     colours = np.array([[200, 0, 100]], np.uint8)
     mixed = overlay(image, np.array([[0, 255]], np.uint8), colours, alpha=0.25)
     assert mixed.tolist() == [[[125, 75, 100], [100, 100, 100]]]
+
+
+def test_overlay_of_a_large_image_needs_little_more_than_its_picture():
+    numbers = np.random.default_rng(0)
+    image = numbers.integers(0, 256, (2000, 2000, 3), np.uint8)
+    labels = numbers.choice(np.array([0, 1, 2, 255], np.uint8), (2000, 2000))
+    colours = numbers.integers(0, 256, (3, 3), np.uint8)
+    tracemalloc.start()
+    mixed = overlay(image, labels, colours, alpha=0.3)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 6 * labels.size  # 3 of it the picture
+    share = np.where(labels == 255, 0, 0.3)[..., None]
+    slow = image * (1 - share) + colour_labels(labels, colours) * share
+    assert np.abs(mixed - slow).max() <= 0.5 + 1e-9
 
 
 def test_shrink_keeps_shape_and_classes():

@@ -1,3 +1,4 @@
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,46 @@ def test_an_interrupted_training_goes_on(
 def test_a_loss_that_is_no_number_stops_the_training(scenes: Path, tmp_path: Path) -> None:
     with pytest.raises(FrugalsegError, match=r"number has failed: its loss is nan .* lower rate"):
         fit(Task(3, scenes, float("nan")), tmp_path, "number", progress=False)
+
+
+def test_a_disk_that_fills_up_leaves_what_the_training_needs_to_go_on(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frugalseg.training.fit.CHECKPOINT_STEPS", 2)
+    whole, lost = Path.write_bytes, []
+
+    def fill(path: Path, content: bytes) -> int:
+        if "last.ckpt" not in path.name or not (path.parent / "last.ckpt").exists():
+            return whole(path, content)
+        lost.append(path)
+        whole(path, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", fill)
+        with pytest.raises(FrugalsegError, match=r"No space left .* the training goes on"):
+            fit(Task(6, scenes), tmp_path, "number", progress=False)
+    assert lost
+    assert [path.name for path in (tmp_path / "checkpoints/number").iterdir()] == ["last.ckpt"]
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"training": "num')  # the disk was full in the middle of the line
+    again = Task(6, scenes)
+    fit(again, tmp_path, "number", progress=False)
+    assert len(again.drawn) == 4
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6]
+
+
+def test_a_damaged_checkpoint_is_named(scenes: Path, tmp_path: Path) -> None:
+    fit(Task(2, scenes), tmp_path, "number", progress=False)
+    last = tmp_path / "checkpoints/number/last.ckpt"
+    content = last.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", b"text", bytes(len(content))):
+        last.write_bytes(damaged)
+        with pytest.raises(FrugalsegError, match=r"last\.ckpt cannot be read .* Remove it and"):
+            fit(Task(2, scenes), tmp_path, "number", progress=False)
+    last.unlink()
+    fit(Task(2, scenes), tmp_path, "number", progress=False)
 
 
 def test_progress_is_shown_on_standard_error(

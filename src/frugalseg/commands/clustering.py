@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from frugalseg.cluster_runs import ClusterConfig, ClusterRun, load_cluster_run
-from frugalseg.commands.common import named, progress, result_path, same_data, say
+from frugalseg.commands.common import (
+    data_name,
+    label_name,
+    named,
+    progress,
+    result_path,
+    same_data,
+    same_place,
+    say,
+)
 from frugalseg.errors import FrugalsegError
 
 
@@ -68,7 +77,8 @@ def evaluate(
             f"{result['what']['data']} has no labels to score against: give --labels CSV "
             "(file,label), or --labels folders where sub-folders are the labels."
         )
-    path = result_path(folder, result["what"]["data"], result["what"]["split"])
+    by = label_name(run.config.labels, labels)
+    path = result_path(folder, data_name(run.config.data, data), split or "all", by)
     write_cluster_result(result, path)
     _print([result])
     say(f"Written: {path}")
@@ -87,7 +97,7 @@ def compare(folders: Sequence[Path], split: str | None, out: Path) -> None:
     results, assigned, histories = [], {}, {}
     for run in runs:
         where = split or run.config.split
-        path = result_path(run.folder, Path(run.config.data).resolve().name, where)
+        path = result_path(run.folder, data_name(run.config.data, None), where)
         if not path.exists():
             say(f"Evaluating {run.folder} on {where}")
             write_cluster_result(_evaluate(run, None, where, None), path)
@@ -171,8 +181,10 @@ def _evaluate(run: ClusterRun, data: Path | None, split: str, labels: str | None
     from frugalseg.reports.cluster_files import result_of
     from frugalseg.training.cluster_answers import answer_images
 
-    config = run.config if data is None else dataclasses.replace(run.config, data=str(data))
-    if labels is not None or data is not None:
+    config = run.config
+    if data is not None and not same_place(data, config.data):
+        config = dataclasses.replace(config, data=str(data), labels=None)
+    if labels is not None:
         config = dataclasses.replace(config, labels=labels)
     images = _open(dataclasses.replace(config, split=split))
     return result_of(run, answer_images(run, images, split, _bar), images, split)

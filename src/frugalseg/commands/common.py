@@ -13,9 +13,61 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def result_path(folder: Path, data: str, split: str) -> Path:
-    """Where the result of a run on a split of a data set lies."""
-    return folder / "results" / f"{data}-{split}.json"
+def result_path(folder: Path, data: str, split: str, by: str = "") -> Path:
+    """Where the result of a run on a split of a data set lies.
+
+    Args:
+        folder: the run's.
+        data: what `data_name` says.
+        split: of the data.
+        by: what `label_name` says.
+    """
+    return folder / "results" / f"{data}-{split}{by}.json"
+
+
+def same_place(one: Path | str, other: Path | str) -> bool:
+    """Whether two paths mean one file or folder."""
+    return Path(one).resolve() == Path(other).resolve()
+
+
+def data_name(own: Path | str, given: Path | str | None) -> str:
+    """What data are called in the name of a result file.
+
+    Other data whose folder is called as that of the run's own must not take the place of its
+    result, which comparisons read.
+
+    Args:
+        own: the run's own data.
+        given: what it is scored on; None: its own.
+
+    Returns:
+        The folder's name; before it, for such other data, those of its parents up to where they
+        differ: `site2-data`.
+    """
+    return _apart(own, own if given is None else given)
+
+
+def label_name(own: Path | str | None, given: Path | str | None) -> str:
+    """What a result file's name says of labels, or masks, that are not the run's own.
+
+    Args:
+        own: those of the run.
+        given: those that it is scored by; None: its own.
+
+    Returns:
+        Nothing for its own, else such as `-by-to_label`.
+    """
+    if given is None or (own is not None and same_place(own, given)):
+        return ""
+    return f"-by-{_apart(own or '', given).removesuffix('.csv')}"
+
+
+def _apart(own: Path | str, other: Path | str) -> str:
+    """A path's name, after its parents' up to where they differ from those of another path."""
+    parts = Path(other).resolve().parts[::-1]
+    pairs = enumerate(zip(Path(own).resolve().parts[::-1], parts, strict=False), 1)
+    count = next((i for i, (one, two) in pairs if one != two), 1)
+    return "-".join(part.strip("/\\:") or "root" for part in parts[:count][::-1])
 
 
 def progress(items: Iterable[Any], unit: str) -> Iterable[Any]:

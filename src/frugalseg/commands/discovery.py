@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from frugalseg.commands.common import named, progress, result_path, same_data, say
+from frugalseg.commands.common import (
+    data_name,
+    label_name,
+    named,
+    progress,
+    result_path,
+    same_data,
+    say,
+)
 from frugalseg.discover_runs import TASK, DiscoverConfig, DiscoverRun, load_discover_run
 from frugalseg.errors import FrugalsegError
 
@@ -70,12 +78,13 @@ def evaluate(
     run = load_discover_run(folder)
     where = split or run.config.split
     images = _open(_other(run, data, where, masks or run.config.masks or "folder"))
+    by = label_name(run.config.masks or "folder", masks)
     if labelled is None:
         result = answer_regions(run, images, where, _bar)
-        path = result_path(folder, images.images.name, where)
     else:
         result = _named_by_few(run, images, where, labelled)
-        path = result_path(folder, images.images.name, f"{where}-named-by-{labelled.stem}")
+        by += f"-named-by-{labelled.stem}"
+    path = result_path(folder, data_name(run.config.data, data), where, by)
     if result["scores"] is None:
         raise FrugalsegError(f"{images.images.root}: no pixel of {where} has a class in its mask.")
     write_cluster_result(result, path)
@@ -99,7 +108,7 @@ def compare(folders: Sequence[Path], split: str | None, out: Path, shown: int) -
     results = []
     for run in runs:
         where = split or run.config.split
-        path = result_path(run.folder, Path(run.config.data).resolve().name, where)
+        path = result_path(run.folder, data_name(run.config.data, None), where)
         if not path.exists():
             say(f"Evaluating {run.folder} on {where}")
             images = _open(_other(run, None, where, run.config.masks))

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from frugalseg.cluster_runs import load_cluster_run
-from frugalseg.commands.common import named, progress, result_path, say
+from frugalseg.commands.common import (
+    data_name,
+    label_name,
+    named,
+    progress,
+    result_path,
+    same_place,
+    say,
+)
 from frugalseg.errors import FrugalsegError
 from frugalseg.finetune_runs import FinetuneConfig, FinetuneRun, load_finetune_run
 
@@ -25,7 +33,8 @@ def finetune(clustered: Path, folder: Path | None, config: FinetuneConfig) -> No
         config = dataclasses.replace(config, labels=own.labels)
     config = dataclasses.replace(config, run=str(clustered), data=config.data or own.data)
     if folder is None:
-        folder = clustered.with_name(f"{clustered.resolve().name}-finetuned-{config.seed}")
+        place = clustered.resolve()  # "." and ".." have no name
+        folder = place.with_name(f"{place.name}-finetuned-{config.seed}")
     images = _open(config)
     for problem in images.problems:
         say(f"frugalseg: {problem}")
@@ -35,7 +44,7 @@ def finetune(clustered: Path, folder: Path | None, config: FinetuneConfig) -> No
     run = load_finetune_run(folder)
     _write_predictions(run, images, folder)
     if run.state["scored"]:
-        _evaluate(run, images, None)
+        _evaluate(run, images, None, images.name)
     say(f"The answers for all images: {folder / 'predictions.csv'}")
     say(f"The run is in {folder}. Next: frugalseg predict {folder} IMAGES")
 
@@ -64,13 +73,19 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score a run on labelled images that it did not learn from."""
     run = load_finetune_run(folder)
-    config = run.config if data is None else dataclasses.replace(run.config, data=str(data))
-    if labels is not None or data is not None:
+    own = run.config.data or ""
+    config = run.config
+    if data is not None and not same_place(data, own):
+        config = dataclasses.replace(config, data=str(data), labels=None)
+    if labels is not None:
         config = dataclasses.replace(config, labels=labels)
-    return _evaluate(run, _open(config), split)
+    by = label_name(run.config.labels, labels)
+    return _evaluate(run, _open(config), split, data_name(own, data), by)
 
 
-def _evaluate(run: FinetuneRun, images: Any, split: str | None) -> dict[str, Any]:
+def _evaluate(
+    run: FinetuneRun, images: Any, split: str | None, name: str, by: str = ""
+) -> dict[str, Any]:
     """Score, write ``results/DATA-SPLIT.json``, print a table."""
     from frugalseg.evaluation.class_results import class_scores, class_table, write_class_result
     from frugalseg.training.finetune import answer_classes
@@ -92,7 +107,7 @@ def _evaluate(run: FinetuneRun, images: Any, split: str | None) -> dict[str, Any
         "steps": run.config.steps,
         "trunk": run.plan.trunk,
     }
-    path = result_path(run.folder, images.name, what["split"].replace(" ", "-"))
+    path = result_path(run.folder, name, what["split"].replace(" ", "-"), by)
     write_class_result(what, scores, path)
     print(class_table(what, scores), end="")
     say(f"Written: {path}")
@@ -142,8 +157,7 @@ def _use(path: Path) -> dict[str, str]:
 
 def _own(run: FinetuneRun, images: Any) -> bool:
     """Whether these are the images that the run was taught with."""
-    same: bool = images.root.resolve() == Path(run.config.data or "").resolve()
-    return same
+    return same_place(images.root, run.config.data or "")
 
 
 def _labels(run: FinetuneRun, images: Any) -> Any:

@@ -1,13 +1,12 @@
 """The commands of segmentation runs."""
 
 import dataclasses
-import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from frugalseg.commands.common import named, progress, result_path, say
+from frugalseg.commands.common import data_name, named, progress, result_path, same_data, say
 from frugalseg.errors import FrugalsegError
 from frugalseg.options import Size, parse_size
 from frugalseg.runs import Run, SegmentConfig, load_run
@@ -36,7 +35,7 @@ def evaluate(folder: Path, data: Path | None, split: str) -> dict[str, Any]:
 
     run = _load(folder)
     result = _evaluate(run, data, split)
-    path = result_path(folder, result["what"]["data"], split)
+    path = result_path(folder, data_name(run.config.data, data), split)
     write_result(result, path)
     print(markdown_table([result]), end="")
     for name, iou in result["scores"]["iou"].items():
@@ -87,10 +86,11 @@ def compare(folders: Sequence[Path], split: str, out: Path, images: int) -> None
     from frugalseg.training.segment import open_data
 
     runs = [_load(folder) for folder in folders]
-    _same_data(runs)
+    _same_classes(runs)
+    same_data([(run.folder, run.config.data) for run in runs])
     results = []
     for run in runs:
-        path = result_path(run.folder, Path(run.config.data).resolve().name, split)
+        path = result_path(run.folder, data_name(run.config.data, None), split)
         if not path.exists():
             say(f"Evaluating {run.folder} on {split}")
             write_result(_evaluate(run, None, split), path)
@@ -140,7 +140,8 @@ def check(folder: Path, classes: Path | None, ignore: Sequence[str], mapping: Pa
     report = check_folder(folder, classes=classes, ignore=ignore, mapping=mapping)
     print(format_report(report))
     if report.problems:
-        raise FrugalsegError(f"{folder} has {len(report.problems)} problems (above).")
+        count = len(report.problems)
+        raise FrugalsegError(f"{folder} has {count} problem{'s' * (count > 1)} (above).")
 
 
 def study(
@@ -177,17 +178,12 @@ def _evaluate(run: Run, data: Path | None, split: str) -> dict[str, Any]:
     return evaluate_run(run, open_data(config), split, lambda s: progress(s, split))
 
 
-def _same_data(runs: Sequence[Run]) -> None:
-    for one, other in itertools.pairwise(runs):
-        if one.classes.names != other.classes.names:
+def _same_classes(runs: Sequence[Run]) -> None:
+    for run in runs:
+        if run.classes.names != runs[0].classes.names:
             raise FrugalsegError(
-                f"{one.folder} and {other.folder} have other classes: compare runs on one data set."
-            )
-        names = [Path(run.config.data).resolve().name for run in (one, other)]
-        if names[0] != names[1]:
-            raise FrugalsegError(
-                f"{one.folder} was trained on {names[0]}, {other.folder} on {names[1]}: "
-                "compare runs on one data set."
+                f"{runs[0].folder} and {run.folder} have other classes: compare runs on one data "
+                "set."
             )
 
 
@@ -198,7 +194,7 @@ def _true_samplings(
     import torch
 
     from frugalseg.data.classes import infer_classes, read_classes
-    from frugalseg.data.masks import read_mask, read_raw
+    from frugalseg.data.masks import only_ids, read_mask, read_raw
     from frugalseg.networks.samplers import default_view
     from frugalseg.sampling import (
         boundary_density,
@@ -211,7 +207,9 @@ def _true_samplings(
         (p / "classes.csv" for p in mask.resolve().parents[:3] if (p / "classes.csv").is_file()),
         None,
     )
-    listed = infer_classes([read_raw(mask)]) if found is None else read_classes(found)
+    listed = (
+        infer_classes([only_ids(read_raw(mask), mask)]) if found is None else read_classes(found)
+    )
     if targets:
         listed = listed.with_targets(targets)
     labels = read_mask(mask, listed)

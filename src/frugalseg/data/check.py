@@ -1,10 +1,11 @@
 """Looking through a data folder: what it holds, and everything that is wrong with it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from frugalseg.errors import FrugalsegError
 _THREADS = 4
 _FOLDER = "the folder as a whole"
 Size = tuple[int, int]
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -106,17 +108,21 @@ def check_folder(
     if whole and all(problem.text != whole for problem in problems):
         problems.insert(0, Problem(_FOLDER, str(root), whole))
     class_reports, ignored = _class_reports(class_list, samples, seen, split_of)
-    modes = [one.modes for one in seen if one.modes]
     return FolderReport(
         root,
         {name: len(part) for name, part in splits.items()},
-        dict(Counter(one.size for one in seen if one.size).most_common()),
-        dict(Counter(image for image, _ in modes).most_common()),
-        dict(Counter(mask for _, mask in modes).most_common()),
+        _most_common(one.size for one in seen if one.size),
+        _most_common(one.modes[0] for one in seen if one.modes),
+        _most_common(one.modes[1] for one in seen if one.modes),
         class_reports,
         ignored,
         tuple(problems),
     )
+
+
+def _most_common(values: Iterable[_Value]) -> dict[_Value, int]:
+    """How often each value occurs, the most frequent one first."""
+    return dict(Counter(values).most_common())
 
 
 def _look_at_all(

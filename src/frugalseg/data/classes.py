@@ -12,6 +12,13 @@ from numpy.typing import NDArray
 
 from frugalseg.data._tables import read_table
 from frugalseg.data.colours import Colour, distinct_colours
+from frugalseg.data.strange_ids import (
+    MAX_ID,
+    outside,
+    refuse_outside,
+    unknown_colours,
+    unknown_ids,
+)
 from frugalseg.data.targets import area_and_edge, small_or_thin
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import replacing
@@ -19,7 +26,6 @@ from frugalseg.files import replacing
 IGNORE_INDEX = 255
 MAX_CLASSES = 254  # index 254 marks ids that are in no list, 255 is ignored
 _UNKNOWN = 254
-_MAX_ID = 65535
 _IGNORED_NAMES = {"void", "ignore", "ignored"}
 _COLUMNS = ("name", "id", "colour", "target")
 
@@ -109,7 +115,7 @@ class ClassList:
     def _index_of_raw_id(self) -> NDArray[np.uint8]:
         """(65536,) the index of each id that a mask may hold."""
         index: dict[int | None, int] = {c.id: i for i, c in enumerate(self.scored)}
-        table = np.full(_MAX_ID + 1, _UNKNOWN, np.uint8)
+        table = np.full(MAX_ID + 1, _UNKNOWN, np.uint8)
         table[IGNORE_INDEX] = IGNORE_INDEX
         if self.fine:
             for fine in self.fine:
@@ -150,12 +156,12 @@ class ClassList:
             coded = raw.tobytes().translate(self._index_of_raw_id[:256].tobytes())
             indices = np.frombuffer(bytearray(coded), np.uint8).reshape(raw.shape)
         else:
-            outside = (raw < 0) | (raw > _MAX_ID)
-            indices = self._index_of_raw_id[np.where(outside, 0, raw)]
-            indices[outside] = _UNKNOWN
+            strange = outside(raw)
+            indices = self._index_of_raw_id[np.where(strange, 0, raw)]
+            indices[strange] = _UNKNOWN
         unknown = indices == _UNKNOWN
         if unknown.any():
-            raise FrugalsegError(_unknown_ids(raw[unknown]))
+            raise FrugalsegError(unknown_ids(raw[unknown]))
         return indices
 
     def encode_colours(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -174,7 +180,7 @@ class ClassList:
         indices = self._index_of_colour[packed]
         unknown = indices == _UNKNOWN
         if unknown.any():
-            raise FrugalsegError(_unknown_colours(packed[unknown]))
+            raise FrugalsegError(unknown_colours(packed[unknown]))
         return indices
 
     def decode(self, indices: NDArray[np.integer]) -> NDArray[np.uint8] | NDArray[np.uint16]:
@@ -213,31 +219,6 @@ class ClassList:
         )
 
 
-def _unknown_ids(ids: NDArray[np.integer]) -> str:
-    """The sentence for ids outside the list."""
-    values, counts = np.unique(ids, return_counts=True)
-    listed = ", ".join(f"{v} ({n} pixels)" for v, n in list(zip(values, counts, strict=True))[:5])
-    more = f" and {len(values) - 5} more" if len(values) > 5 else ""
-    hint = (
-        "The mask may have been scaled, smoothed or saved as JPEG"
-        if len(values) > 5
-        else "Add it to classes.csv, or ignore it"
-    )
-    return f"id {listed}{more} is not in the class list. {hint}."
-
-
-def _unknown_colours(packed: NDArray[np.uint32]) -> str:
-    """The sentence for colours outside the list."""
-    values, counts = np.unique(packed, return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:3]
-    listed = ", ".join(f"#{values[i]:06x} ({counts[i]} pixels)" for i in order)
-    more = f" and {len(values) - 3} more" if len(values) > 3 else ""
-    return (
-        f"colour {listed}{more} is not in the class list. Add it to classes.csv, "
-        "or save masks without smoothing and not as JPEG."
-    )
-
-
 def read_classes(path: Path | str, ignore: Sequence[str | int] = ()) -> ClassList:
     """Read a classes.csv with the columns name, id, colour (#rrggbb), target (yes, no or ignore).
 
@@ -273,7 +254,7 @@ def ignored_ids(classes: Sequence[SegmentationClass], ignore: Sequence[str | int
     for entry in ignore:
         if entry in ids:
             found.add(ids[str(entry)])
-        elif str(entry).isdecimal() and int(entry) <= _MAX_ID:
+        elif str(entry).isdecimal() and int(entry) <= MAX_ID:
             found.add(int(entry))
         else:
             raise FrugalsegError(
@@ -289,8 +270,8 @@ def _parse_class(
     name, id_, colour, target = (row[column] for column in _COLUMNS)
     if not name:
         raise FrugalsegError("the class has no name.")
-    if not id_.isdecimal() or int(id_) > _MAX_ID:
-        raise FrugalsegError(f"the id {id_!r} is not a whole number from 0 to {_MAX_ID}.")
+    if not id_.isdecimal() or int(id_) > MAX_ID:
+        raise FrugalsegError(f"the id {id_!r} is not a whole number from 0 to {MAX_ID}.")
     if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
         raise FrugalsegError(f"the colour {colour!r} is not of the form #rrggbb (like #ff8000).")
     if target.lower() not in ("yes", "no", "ignore"):
@@ -343,14 +324,16 @@ def infer_classes(masks: Iterable[NDArray[np.integer]]) -> ClassList:
         Classes named class_0, class_1, ... by id; 255 is ignored.
 
     Raises:
-        FrugalsegError: no mask, no id but 255, too many ids, or 0 and 255 alone.
+        FrugalsegError: no mask, no id but 255, too many ids, one outside 0 to 65535, or 0 and
+            255 alone.
     """
-    area = np.zeros(_MAX_ID + 1, np.int64)
-    edge = np.zeros(_MAX_ID + 1, np.int64)
+    area = np.zeros(MAX_ID + 1, np.int64)
+    edge = np.zeros(MAX_ID + 1, np.int64)
     sides = []
     for raw in masks:
         ids = raw.astype(np.uint8) if raw.dtype == np.bool_ else raw
-        size = 256 if ids.dtype == np.uint8 else _MAX_ID + 1
+        refuse_outside(ids)
+        size = 256 if ids.dtype == np.uint8 else MAX_ID + 1
         one_area, one_edge = area_and_edge(ids, size)
         area[:size] += one_area
         edge[:size] += one_edge

@@ -113,14 +113,7 @@ def prepare_cocostuff(
     jobs = _chosen(_found(raw), lists)
     raise_problems(raw, size_problems([job.sample for job in jobs]))
     claim(out, settings)
-    plain = ClassList(classes.classes)
-    write_classes(plain, out / "classes.csv")
-    taken: Counter[str] = Counter()
-    results = in_threads(lambda job: _write(job, out, classes, plain), jobs)
-    for done, (job, kept) in enumerate(zip(jobs, results, strict=True), 1):
-        taken[job.split] += kept
-        if progress is not None:
-            progress(done, len(jobs))
+    taken = _write_all(jobs, out, classes, progress)
     if not taken.total():
         raise FrugalsegError(
             f"{raw}: no image has sides of {LEAST_SIDE} pixels and {LEAST_SHARE:.0%} of the "
@@ -129,6 +122,21 @@ def prepare_cocostuff(
     counts = {split: taken[split] for split in SPLITS if taken[split]}
     claim(out, settings, counts)
     return counts
+
+
+def _write_all(
+    jobs: Sequence[_Job], out: Path, classes: ClassList, progress: Progress | None
+) -> Counter[str]:
+    """Write the class list, and the images that are taken; how many those are by split."""
+    plain = ClassList(classes.classes)
+    write_classes(plain, out / "classes.csv")
+    taken: Counter[str] = Counter()
+    results = in_threads(lambda job: _write(job, out, classes, plain), jobs)
+    for done, (job, kept) in enumerate(zip(jobs, results, strict=True), 1):
+        taken[job.split] += kept
+        if progress is not None:
+            progress(done, len(jobs))
+    return taken
 
 
 def _settings(number: int, lists: Sequence[Path]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from frugalseg.data.layout import (
     require_folder,
     size_problems,
 )
-from frugalseg.data.masks import read_raw
+from frugalseg.data.masks import only_ids, read_raw
 from frugalseg.data.merging import mapping_path, merge_classes
 from frugalseg.errors import FrugalsegError
 
@@ -182,12 +182,8 @@ def folder_classes(
 def _ids_only(samples: Sequence[Sample]) -> Iterator[NDArray[np.integer]]:
     """The masks' ids; colours need a class list."""
     for sample, raw in zip(samples, _read_raws(samples), strict=True):
-        if raw.ndim == 3:
-            raise FrugalsegError(
-                f"{sample.mask} holds colours, not ids. "
-                "Say what they mean in a classes.csv (name,id,colour,target) in the folder."
-            )
-        yield raw
+        assert sample.mask is not None
+        yield only_ids(raw, sample.mask)
 
 
 def hold_out(

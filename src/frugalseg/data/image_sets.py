@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from frugalseg.errors import FrugalsegError
+from frugalseg.data.layout import require_folder
 
 if TYPE_CHECKING:
     from frugalseg.data.duplicates import Survey
@@ -161,7 +161,7 @@ def open_images(
     if str(path) == "digits" and not path.exists():
         found: ImageSet | None = open_digits()
     else:
-        _require_folder(path)
+        require_folder(path, "images")
         classes = "fine" if labels == "fine" else "coarse"
         found = (
             idx.open_idx(path)
@@ -220,15 +220,3 @@ def array_set(
     values = np.concatenate([np.asarray(labels[split], np.int64) for split in pixels])
     splits = dict(zip(counts, np.split(np.arange(len(names)), ends[:-1]), strict=True))
     return ImageSet(root, tuple(names), sizes.astype(np.int64), read, values, class_names, splits)
-
-
-def _require_folder(path: Path) -> None:
-    """Raise where `path` is missing, is no folder, or cannot be read."""
-    if not path.exists():
-        raise FrugalsegError(f"{path}: there is no such folder.")
-    if not path.is_dir():
-        raise FrugalsegError(f"{path} is a file; a folder of images is needed.")
-    try:
-        next(path.iterdir(), None)
-    except OSError as error:
-        raise FrugalsegError(f"{path} cannot be read ({error.strerror}).") from error

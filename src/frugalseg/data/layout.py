@@ -111,12 +111,12 @@ def _refuse_lone_folders(pairs: dict[str, tuple[Path, Path]]) -> None:
             )
 
 
-def require_folder(root: Path) -> None:
-    """Raise where `root` is missing, is no folder, or cannot be read."""
+def require_folder(root: Path, of: str = "images and masks") -> None:
+    """Raise where `root` is missing, is no folder (of what is said then), or cannot be read."""
     if not root.exists():
         raise FrugalsegError(f"{root}: there is no such folder.")
     if not root.is_dir():
-        raise FrugalsegError(f"{root} is a file; a folder of images and masks is needed.")
+        raise FrugalsegError(f"{root} is a file; a folder of {of} is needed.")
     try:
         next(root.iterdir(), None)
     except OSError as error:

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from frugalseg.data.classes import IGNORE_INDEX, ClassList
 from frugalseg.data.images import reading
+from frugalseg.data.strange_ids import refuse_outside
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import replacing
 
@@ -41,6 +42,24 @@ def read_raw(path: Path | str) -> NDArray[np.integer]:
         if turned.mode in ("LA", "PA"):
             return np.array(turned)[..., 0]
         return np.array(turned.convert("RGB"))
+
+
+def only_ids(raw: NDArray[np.integer], path: Path | str) -> NDArray[np.integer]:
+    """What `read_raw` read, where it can be used without a class list.
+
+    Raises:
+        FrugalsegError: the mask holds colours, or an id below 0 or above 65535.
+    """
+    if raw.ndim == 3:
+        raise FrugalsegError(
+            f"{path} holds colours, not ids. "
+            "Say what they mean in a classes.csv (name,id,colour,target) in the folder."
+        )
+    try:
+        refuse_outside(raw)
+    except FrugalsegError as error:
+        raise FrugalsegError(f"{path}: {error}") from None
+    return raw
 
 
 def read_mask(path: Path | str, classes: ClassList) -> NDArray[np.uint8]:

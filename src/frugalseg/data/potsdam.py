@@ -106,11 +106,7 @@ def prepare_potsdam(
             (how many pixels in which file), or `out` holds something else.
     """
     classes = potsdam_classes(number)
-    for name, value, least in (("crop", crop, 1), ("seed", seed, 0)):
-        if value < least:
-            raise FrugalsegError(f"{name}={value} is out of range: it must be at least {least}.")
-    settings: dict[str, Any] = {"data": "potsdam", "classes": number, "crop": crop, "seed": seed}
-    settings["ignore_unknown"] = ignore_unknown
+    settings = _settings(number, crop, seed, ignore_unknown)
     done_before = finished(out, settings)
     if done_before is not None:
         return done_before
@@ -130,6 +126,14 @@ def prepare_potsdam(
     counts = {split: len(names) for split, names in splits.items()}
     claim(out, settings, counts)
     return counts
+
+
+def _settings(number: int, crop: int, seed: int, ignore_unknown: bool) -> dict[str, Any]:
+    for name, value, least in (("crop", crop, 1), ("seed", seed, 0)):
+        if value < least:
+            raise FrugalsegError(f"{name}={value} is out of range: it must be at least {least}.")
+    settings: dict[str, Any] = {"data": "potsdam", "classes": number, "crop": crop, "seed": seed}
+    return {**settings, "ignore_unknown": ignore_unknown}
 
 
 def _tiles(raw: Path, crop: int) -> list[_Tile]:

@@ -72,10 +72,6 @@ class StageTimer:
         yield
         self._seconds.setdefault(stage, []).append((self._clock() - start) / images)
 
-    def reset(self) -> None:
-        """Forget everything so far, for example a warm-up."""
-        self._seconds.clear()
-
     def median(self) -> dict[str, float]:
         """Median seconds an image of each stage in order of appearance, and their sum: "total"."""
         return self._summary(statistics.median)

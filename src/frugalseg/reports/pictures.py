@@ -44,6 +44,9 @@ def colour_labels(labels: npt.NDArray[Any], colours: Picture) -> Picture:
     return painted
 
 
+_STRIP = 1 << 16  # pixels that are mixed at a time
+
+
 def overlay(
     image: Picture, labels: npt.NDArray[Any], colours: Picture, alpha: float = 0.5
 ) -> Picture:
@@ -58,9 +61,14 @@ def overlay(
     Returns:
         (H, W, 3).
     """
-    share = np.where(labels == 255, 0.0, alpha)[..., None]
-    mixed = image * (1 - share) + colour_labels(labels, colours) * share
-    return np.asarray(mixed.round(), dtype=np.uint8)
+    mixed = np.empty(image.shape, np.uint8)
+    rows = max(1, _STRIP // max(1, image.shape[1]))
+    for top in range(0, image.shape[0], rows):  # large images do not fit as floats
+        strip = slice(top, top + rows)
+        share = np.where(labels[strip] == 255, 0.0, alpha)[..., None]
+        painted = colour_labels(labels[strip], colours) * share
+        mixed[strip] = (image[strip] * (1 - share) + painted).round()
+    return mixed
 
 
 def shrink(image: Picture, side: int, nearest: bool = False) -> Picture:

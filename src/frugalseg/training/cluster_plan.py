@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from frugalseg.data.image_sets import ImageSet, Progress, open_images
 from frugalseg.errors import FrugalsegError
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
 from frugalseg.networks.trunks import TRUNKS
-from frugalseg.training.limits import limits_of_heads, refuse_out_of_range
+from frugalseg.training.limits import either, limits_of_heads, refuse_out_of_range
 from frugalseg.training.views import PRESETS, Views
 
 SMALL = 32  # images up to this side are no photographs
@@ -103,17 +102,17 @@ def make_plan(config: ClusterConfig, images: ImageSet) -> Plan:
         channels=views.out_channels,
         pretrained=pretrained,
         frozen=frozen,
-        hidden=_either(config.hidden, 0),
+        hidden=either(config.hidden, 0),
         components=config.components if frozen else 0,
         neighbours=_neighbours(config, defaults.neighbours if frozen else 0, count),
         over_clusters=_over_clusters(config, batch),
         sub_heads=config.sub_heads,
-        copies=_either(config.copies, defaults.copies),
+        copies=either(config.copies, defaults.copies),
         batch=batch,
-        steps=_either(config.steps, defaults.steps),
-        turn=_either(config.turn, defaults.turn),
-        rate=_either(config.rate, defaults.rate),
-        entropy_weight=_either(config.entropy_weight, 1.0),
+        steps=either(config.steps, defaults.steps),
+        turn=either(config.turn, defaults.turn),
+        rate=either(config.rate, defaults.rate),
+        entropy_weight=either(config.entropy_weight, 1.0),
         views=dataclasses.asdict(views),
     )
     _check_plan(config, plan)
@@ -135,10 +134,6 @@ def training_indices(config: ClusterConfig, images: ImageSet) -> dict[str, NDArr
     if DISTRACTORS in images.splits and DISTRACTORS not in config.split.split("+"):
         main = np.setdiff1d(over, images.splits[DISTRACTORS])
     return {"main": main, "over": over}
-
-
-def _either(given: Any, default: Any) -> Any:
-    return default if given is None else given
 
 
 def _over_clusters(config: ClusterConfig, batch: int) -> int:

@@ -10,7 +10,7 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.networks.dense import DENSE_TRUNKS, FUSED, build_dense_trunk
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
 from frugalseg.training.dense_views import CHANNELS, DenseViews
-from frugalseg.training.limits import limits_of_heads, refuse_out_of_range
+from frugalseg.training.limits import either, limits_of_heads, refuse_out_of_range
 
 PHOTO_SIDE = 256  # pixels of the shorter side at which pretrained networks see photographs
 FEWEST = 2  # images
@@ -45,8 +45,8 @@ def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPl
     own = trunk in DENSE_TRUNKS
     pretrained = not own if config.pretrained is None else config.pretrained
     frozen = pretrained if config.frozen is None else config.frozen
-    side = _either(config.side, PHOTO_SIDE if pretrained else 0)
-    crop = _either(config.crop, (side or PHOTO_SIDE) if frozen else 128)
+    side = either(config.side, PHOTO_SIDE if pretrained else 0)
+    crop = either(config.crop, (side or PHOTO_SIDE) if frozen else 128)
     if not side:
         crop = min(crop, int(sizes.max()))
     defaults = _Defaults(8, 600, 5e-3, 64) if frozen else _Defaults(16, 2000, 1e-3, 0)
@@ -58,20 +58,20 @@ def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPl
         frozen=frozen,
         strides=config.strides or FUSED,
         published_borders=config.published_borders,
-        hidden=_either(config.hidden, defaults.hidden),
+        hidden=either(config.hidden, defaults.hidden),
         components=config.components if frozen else 0,
         over_classes=_over_classes(config),
-        sub_heads=_either(config.sub_heads, 4 if frozen else 1),
+        sub_heads=either(config.sub_heads, 4 if frozen else 1),
         side=side,
         crop=crop,
-        pictures=_either(config.pictures, 600 if frozen else 10**9),
+        pictures=either(config.pictures, 600 if frozen else 10**9),
         copies=config.copies,
-        displacement=_either(config.displacement, 1 if frozen else 10),
+        displacement=either(config.displacement, 1 if frozen else 10),
         loss_at=config.loss_at,
-        batch=_either(config.batch, defaults.batch),
-        steps=_either(config.steps, defaults.steps),
-        turn=_either(config.turn, 1 if frozen else 20),
-        rate=_either(config.rate, defaults.rate),
+        batch=either(config.batch, defaults.batch),
+        steps=either(config.steps, defaults.steps),
+        turn=either(config.turn, 1 if frozen else 20),
+        rate=either(config.rate, defaults.rate),
         entropy_weight=config.entropy_weight,
         views=dataclasses.asdict(_views(config, frozen)),
     )
@@ -92,10 +92,6 @@ class _Defaults:
     steps: int
     rate: float
     hidden: int
-
-
-def _either(given: Any, default: Any) -> Any:
-    return default if given is None else given
 
 
 def _over_classes(config: DiscoverConfig) -> int:

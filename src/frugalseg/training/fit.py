@@ -20,7 +20,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
 
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import write_whole
+from frugalseg.files import read_json_lines, write_whole
+from frugalseg.training.checkpoints import WholeCheckpoints, read_checkpoint
 from frugalseg.training.tasks import StepTask
 
 _EXPECTED = (  # warnings about what is meant here
@@ -68,7 +69,8 @@ def fit(
         progress: show a progress bar.
 
     Raises:
-        FrugalsegError: the run's folder cannot be written.
+        FrugalsegError: the run's folder cannot be written, or an earlier call's checkpoint is
+            damaged.
         KeyboardInterrupt: the training was interrupted.
     """
     last = folder / "checkpoints" / name / "last.ckpt"
@@ -97,7 +99,7 @@ def fit(
 
 def _is_done(task: StepTask, last: Path) -> bool:
     """Whether a checkpoint is that of the last step; then the task has its weights."""
-    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    checkpoint = read_checkpoint(last)
     done: bool = checkpoint["global_step"] >= task.steps
     if done:
         task.load_state_dict(checkpoint["state_dict"])
@@ -130,6 +132,7 @@ def _trainer(
             max_steps=steps,
             max_epochs=-1,
             callbacks=callbacks,
+            plugins=[WholeCheckpoints()],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -155,11 +158,13 @@ def _expected_warnings() -> Iterator[None]:
 def _refusing_full_disks(folder: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
+    except (OSError, FrugalsegError) as error:
+        # Files written whole have a sentence already; here it is known how to go on.
+        cause = error.__cause__ if isinstance(error, FrugalsegError) else error
+        if not isinstance(cause, OSError) or cause.errno not in _NO_ROOM:
             raise
         raise FrugalsegError(
-            f"{folder} cannot be written ({error.strerror}). "
+            f"{folder} cannot be written ({cause.strerror}). "
             "Make room there and give the same command again: the training goes on."
         ) from error
 
@@ -173,7 +178,7 @@ class _Metrics(Callback):
     def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
         self.total, self.count, self.since = 0.0, 0, time.perf_counter()
         if is_main_process() and self.path.exists():  # forget steps that will be done again
-            lines = [json.loads(text) for text in self.path.read_text("utf-8").splitlines()]
+            lines = read_json_lines(self.path)
             kept = [
                 line
                 for line in lines

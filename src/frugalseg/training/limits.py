@@ -7,6 +7,11 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.networks.heads import HEADS
 
 
+def either(given: Any, default: Any) -> Any:
+    """What was given, or where that is None the default."""
+    return default if given is None else given
+
+
 def refuse_out_of_range(config: Any, sound: Mapping[str, bool]) -> None:
     """Name the first setting that is out of range.
 

@@ -1,14 +1,13 @@
 """Train a run from one seed or several, keep the training of lowest loss, and say how it went."""
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from frugalseg.evaluation.results import write_environment
-from frugalseg.files import write_whole
+from frugalseg.files import read_json_lines, write_whole
 from frugalseg.information import mean_and_spread
 from frugalseg.runs import config_hash, load_weights, read_state, save_weights, write_state
 from frugalseg.task_runs import NEEDS, WEIGHTS, find_task_run, open_task_run
@@ -180,4 +179,4 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     path = folder / "metrics.jsonl"
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return read_json_lines(path)
