@@ -32,6 +32,7 @@ def test_segment_leaves_a_whole_run(trained: dict[str, Path]) -> None:
         "config.yaml",
         "environment.json",
         "metrics.jsonl",
+        "report.html",
         "results",
         "state.json",
         "weights.safetensors",
@@ -45,6 +46,10 @@ def test_segment_leaves_a_whole_run(trained: dict[str, Path]) -> None:
         assert [row["name"] for row in csv.DictReader(file)] == list(SCENE_CLASSES.names)
     result = json.loads((run / "results" / "scenes-val.json").read_text())
     assert result["what"]["images"] == 3
+    page = (run / "report.html").read_text()
+    assert "<h1>density 16x32 on scenes, val</h1>" in page
+    assert page.index("<h2>Pictures</h2>") < page.index("<h2>Cost and quality</h2>")
+    assert "<h2>Quality against cost</h2>" not in page  # one run is no curve
     assert set(result["scores"]["iou"]) == set(SCENE_CLASSES.names)
 
 

@@ -7,6 +7,7 @@ weights.safetensors  sampler and segmenter
 metrics.jsonl        one line for each 100 steps
 environment.json     versions, hardware, date
 results/*.json       evaluations
+report.html          how it answers for images of val, and what it costs
 checkpoints/         of an unfinished training
 """
 

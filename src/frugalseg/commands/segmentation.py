@@ -13,7 +13,7 @@ from frugalseg.runs import Run, SegmentConfig, load_run
 
 
 def segment(data: Path, folder: Path | None, config: SegmentConfig) -> None:
-    """Train a run and evaluate it on val."""
+    """Train a run, evaluate it on val, and write its page."""
     from frugalseg.training.fit import is_main_process
     from frugalseg.training.segment import open_data, train_segmentation
 
@@ -26,6 +26,7 @@ def segment(data: Path, folder: Path | None, config: SegmentConfig) -> None:
         return
     if open_data(config).splits.get("val"):
         evaluate(folder, None, "val")
+        _write_page([_load(folder)], "val", folder / "report.html", images=4)
     say(f"The run is in {folder}. Next: frugalseg predict {folder} IMAGES")
 
 
@@ -80,14 +81,22 @@ def predict(folder: Path, images: Sequence[Path], out: Path | None) -> None:
 
 def compare(folders: Sequence[Path], split: str, out: Path, images: int) -> None:
     """Compare runs on a split; evaluates those that have no result for it."""
-    from frugalseg.evaluation.results import markdown_table_over_seeds, read_result, write_result
-    from frugalseg.reports.compare import write_comparison
-    from frugalseg.reports.examples import predict_examples
-    from frugalseg.training.segment import open_data
+    from frugalseg.evaluation.results import markdown_table_over_seeds
 
     runs = [_load(folder) for folder in folders]
     _same_classes(runs)
     same_data([(run.folder, run.config.data) for run in runs])
+    results = _write_page(runs, split, out, images)
+    print(markdown_table_over_seeds(results), end="")
+
+
+def _write_page(runs: Sequence[Run], split: str, out: Path, images: int) -> list[dict[str, Any]]:
+    """Write the page of some runs of the same data; evaluates those that have no result yet."""
+    from frugalseg.evaluation.results import read_result, write_result
+    from frugalseg.reports.compare import write_comparison
+    from frugalseg.reports.examples import predict_examples
+    from frugalseg.training.segment import open_data
+
     results = []
     for run in runs:
         path = result_path(run.folder, data_name(run.config.data, None), split)
@@ -98,8 +107,8 @@ def compare(folders: Sequence[Path], split: str, out: Path, images: int) -> None
     data = open_data(runs[0].config)
     examples = predict_examples(runs, data.splits[split], max(images, 0), data.classes)
     write_comparison(results, examples, out)
-    print(markdown_table_over_seeds(results), end="")
     say(f"Written: {out}")
+    return results
 
 
 def sampling(

@@ -55,15 +55,16 @@ def write_comparison(
         raise FrugalsegError("There is nothing to compare: name at least one evaluated run.")
     runs = name_runs(group_seeds(results))
     names = list(dict.fromkeys(name for result in results for name in result["scores"]["iou"]))
+    what = "Quality against cost" if len(runs) > 1 else runs[0].label
     page = render(
         "compare.html",
-        title=f"Quality against cost on {_sets(results)}",
+        title=f"{what} on {_sets(results)}",
         runs=runs,
         images=_agreed([result["scores"].get("images") for result in results]),
         warnings=_warnings(results),
         cost=_cost_table(runs),
         stages=_stage_table(runs),
-        charts=_charts(runs),
+        charts=_charts(runs) if len(runs) > 1 else [],
         legend={run.series: run.colour for run in runs},
         iou=_iou_table(runs, names),
         objects=_object_tables(runs),
