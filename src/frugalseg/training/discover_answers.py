@@ -24,21 +24,25 @@ MARGIN = 128  # ...that overlap by so much on every side, or 4 of the network's 
 STRIP = 1 << 24  # values that are enlarged at once
 
 
-def discover_labels(run: DiscoverRun, image: Path | str | Pixels) -> NDArray[np.uint8]:
+def discover_labels(
+    run: DiscoverRun, image: Path | str | Pixels, head: str = "main"
+) -> NDArray[np.uint8]:
     """The region of each pixel of an image.
 
     Args:
         run: a finished run.
         image: a file, or (H, W, 3) uint8; with four bands where the run sees infrared.
+        head: "main", or "over" for the finer regions.
 
     Returns:
-        (H, W) uint8 regions, 0 to ``run.classes - 1``, at the image's own size.
+        (H, W) uint8 regions, 0 to k - 1 of that head, at the image's own size.
 
     Raises:
         FrugalsegError: the image cannot be read.
     """
     pixels = _pixels(run, image)
-    return labels_from_soft(run, soft_regions(run, pixels), (pixels.shape[0], pixels.shape[1]))
+    soft = soft_regions(run, pixels, head)
+    return labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
 
 
 def soft_regions(run: DiscoverRun, image: Path | str | Pixels, head: str = "main") -> Tensor:

@@ -209,15 +209,19 @@ def _read_all(
 def _discovered(
     config: SegmentConfig, dataset: SegmentationFolder, say: Callable[[str], None]
 ) -> ImageStore:
-    """All training images, with the boundaries that a discovery finds in them."""
+    """All training images, with the boundaries that a discovery finds in them.
+
+    Those of its finer regions, where it has them: regions of about equal size miss small things.
+    """
     from frugalseg.discover_runs import load_discover_run
     from frugalseg.training.discover_answers import discover_labels
 
     run = load_discover_run(config.boundaries or "")
     samples = dataset.splits["train"] + dataset.splits.get("unlabelled", ())
+    head = "over" if "over" in run.config.order else "main"
     say(f"Finding the boundaries of {len(samples)} images by {run.folder}")
     store = ImageStore(
-        samples, dataset.classes, config.size, regions=lambda path: discover_labels(run, path)
+        samples, dataset.classes, config.size, regions=lambda path: discover_labels(run, path, head)
     )
     for i in range(len(store)):  # not by the threads that prepare batches
         store[i]
