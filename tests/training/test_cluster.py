@@ -20,8 +20,9 @@ from frugalseg.training import cluster as training
 from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.cluster_plan import make_plan, training_indices
 from frugalseg.training.cluster_tasks import FeatureTask
-from frugalseg.training.features import frozen_features, nearest_images
+from frugalseg.training.features import frozen_features, nearest_images, read_features
 from frugalseg.training.restarts import read_history
+from frugalseg.training.views import Views, test_view
 from shapes import TINY, shapes, train
 
 
@@ -173,12 +174,43 @@ def test_features_are_computed_once(tmp_path: Path) -> None:
     plain, transformed = frozen_features(trunk, plan, images, indices, tmp_path)
     assert transformed.shape == (plan.copies, *plain.shape)
     (file,) = tmp_path.rglob("*.safetensors")
-    other = training.build_net(plan, 2).trunk.eval()  # other weights: what is kept is taken
-    again, _ = frozen_features(other, plan, images, indices, tmp_path)
+    written = file.stat().st_mtime_ns
+    again, _ = frozen_features(trunk, plan, images, indices, tmp_path)
     assert torch.equal(plain, again)
+    assert file.stat().st_mtime_ns == written
     file.write_bytes(file.read_bytes()[:100])  # a damaged file is computed again
     whole, _ = frozen_features(trunk, plan, images, indices, tmp_path)
     assert torch.equal(plain, whole)
+    other = training.build_net(plan, 2).trunk.eval()  # of another seed: features of its own
+    theirs, _ = frozen_features(other, plan, images, indices, tmp_path)
+    assert not torch.equal(plain, theirs)
+    torch.testing.assert_close(read_features(other, plan, images, indices, tmp_path), theirs)
+
+
+def test_a_frozen_trunk_from_nothing_is_the_one_whose_features_were_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = []
+
+    def gather(*given: Any) -> training.Material:
+        learned.append(whole(*given))
+        return learned[-1]
+
+    whole = training.gather
+    monkeypatch.setattr(training, "gather", gather)
+    images = shapes(60)
+    settings = {"frozen": True, "trunk": "vgg-iic", "components": 8, "restarts": 2}
+    for name, seed in (("run", 3), ("again", 3), ("other", 4)):
+        train(tmp_path / name, images, seed=seed, features=str(tmp_path / "kept"), **settings)
+    run = load_cluster_run(tmp_path / "run")
+    views = Views(**run.plan.views)
+    pixels = torch.from_numpy(images.read_all(views.side, learned[0].indices)).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        features = run.net.reduce(run.net.trunk(test_view(pixels, views)))
+    torch.testing.assert_close(features, learned[0].plain, atol=0.02, rtol=0.02)  # kept as halves
+    for name, value in weights(tmp_path / "run").items():
+        assert torch.equal(value, weights(tmp_path / "again")[name])
+    assert not torch.equal(learned[0].plain, learned[2].plain)
 
 
 def test_frozen_runs_and_auto(tmp_path: Path) -> None:

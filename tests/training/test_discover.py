@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from frugalseg.data.pictures import read_picture
 from frugalseg.data.region_images import open_region_images
 from frugalseg.discover_runs import (
     DiscoverConfig,
@@ -15,6 +16,7 @@ from frugalseg.evaluation.regions import count_regions, region_scores
 from frugalseg.task_runs import find_task_run, read_task_config, run_task
 from frugalseg.training import discover as training
 from frugalseg.training.agreement import Draw
+from frugalseg.training.dense_features import pieces_of
 from frugalseg.training.discover_answers import discover_labels
 from frugalseg.training.discover_plan import make_discover_plan
 from frugalseg.training.restarts import read_history
@@ -115,6 +117,31 @@ def test_other_ways_to_train(changes: dict[str, Any], textures: Path, tmp_path: 
     assert labels.shape == (48, 64)
     assert labels.max() < run.classes
     assert all(np.isfinite(state["losses"]))
+
+
+def test_a_frozen_trunk_from_nothing_is_the_one_whose_features_were_learned(
+    textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = []
+
+    def gather(*given: Any) -> training.RegionMaterial:
+        learned.append(whole(*given))
+        return learned[-1]
+
+    whole = training.gather_regions
+    monkeypatch.setattr(training, "gather_regions", gather)
+    settings = {"frozen": True, "side": 48, "crop": 48, "components": 4, "restarts": 2}
+    for name in ("run", "again"):
+        train(textures, tmp_path / name, seed=3, **settings)
+    run = load_discover_run(tmp_path / "run")
+    image = read_picture(textures / "images" / "00.png")
+    pieces = torch.from_numpy(np.stack(pieces_of(image, 48))).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        maps = run.net.reduce(run.net.trunk(pieces))
+    there = learned[0].maps.plain[: len(maps)].float()
+    torch.testing.assert_close(maps, there, atol=0.01, rtol=0.01)  # kept as halves
+    for name, value in weights(tmp_path / "run").items():
+        assert torch.equal(value, weights(tmp_path / "again")[name])
 
 
 def test_an_idle_head_rests_and_both_views_share_a_frame(textures: Path) -> None:

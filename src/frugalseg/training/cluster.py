@@ -17,7 +17,7 @@ from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
 from frugalseg.information import clustering_health, iic_loss
 from frugalseg.networks.heads import ClusterNet, principal_directions, project
-from frugalseg.networks.trunks import settle_batch_norm
+from frugalseg.networks.trunks import Trunk, settle_batch_norm
 from frugalseg.training.agreement import Turns
 from frugalseg.training.cluster_plan import (
     make_plan,
@@ -46,6 +46,7 @@ class Material:
         pixels: (N, C, side, side) uint8, where the trunk learns.
         plain, transformed, near: reduced features and neighbours, where it is frozen.
         scale: mean, standard deviation and directions by which they were reduced.
+        trunk: that computed them.
     """
 
     places: dict[str, NDArray[np.int64]]
@@ -56,6 +57,7 @@ class Material:
     transformed: Tensor | None = None
     near: Tensor | None = None
     scale: tuple[Tensor, Tensor, Tensor] | None = None
+    trunk: Trunk | None = None
 
 
 def train_clustering(
@@ -87,10 +89,12 @@ def train_clustering(
     if state_of_run(folder, config).get("finished"):
         say(f"{folder} is finished already.")
         return
-    # unknown trunks and missing weights are found before anything is written
-    build_net(plan, 2 if config.clusters == "auto" else config.clusters)
+    # unknown trunks and missing weights are found before anything is written; a frozen trunk
+    # without weights is drawn here, once for all restarts and for every start of the same seed
+    seed_everything(config.seed)
+    trunk = build_net(plan, 2).trunk
     begin_run(folder, config)
-    material = gather(config, plan, images, folder, progress, say)
+    material = gather(config, plan, images, trunk, folder, progress, say)
     found: dict[str, Any] = {"class_names": list(images.class_names)}
     clusters = config.clusters
     if clusters == "auto":
@@ -125,11 +129,12 @@ def gather(
     config: ClusterConfig,
     plan: Plan,
     images: ImageSet,
+    trunk: Trunk,
     folder: Path,
     progress: bool,
     say: Say,
 ) -> Material:
-    """Read the images, or compute the features of a frozen trunk.
+    """Read the images, or compute the features of a frozen trunk, which is kept beside them.
 
     Raises:
         FrugalsegError: an image cannot be read, or all are equal.
@@ -145,7 +150,7 @@ def gather(
         stacked = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
         return Material(places, order, labels, pixels=stacked)
     say(f"Computing features of {len(order)} images, {1 + plan.copies} views each")
-    trunk = build_net(plan, 2).trunk.eval()
+    trunk.eval()
     if torch.cuda.is_available():
         trunk = trunk.cuda()
     kept = Path(config.features) if config.features else folder / "checkpoints" / "features"
@@ -156,7 +161,7 @@ def gather(
     plain = project(plain, *scale)
     transformed = torch.stack([project(some, *scale) for some in transformed])
     near = nearest_images(plain, plan.neighbours) if plan.neighbours else None
-    return Material(places, order, labels, None, plain, transformed, near, scale)
+    return Material(places, order, labels, None, plain, transformed, near, scale, trunk.cpu())
 
 
 def make_task(
@@ -180,6 +185,8 @@ def make_task(
     assert material.plain is not None
     assert material.transformed is not None
     assert material.scale is not None
+    assert material.trunk is not None
+    net.trunk.load_state_dict(material.trunk.state_dict())
     net.centre, net.spread, net.directions = material.scale
     features = {"plain": material.plain, "transformed": material.transformed}
     return FeatureTask(*first, **features, near=material.near, **common)

@@ -88,4 +88,4 @@ def _kept_features(
     """Features of these very images that the training has left in its --features folder."""
     if not (run.plan.frozen and run.config.features):
         return None
-    return read_features(run.plan, images, indices, Path(run.config.features))
+    return read_features(run.net.trunk, run.plan, images, indices, Path(run.config.features))

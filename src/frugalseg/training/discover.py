@@ -56,8 +56,10 @@ def train_discovery(
     if state_of_run(folder, config).get("finished"):
         say(f"{folder} is finished already.")
         return
-    # missing weights are found before anything is written
-    net = build_discover_net(plan, 2 if config.classes == "auto" else config.classes)
+    # missing weights are found before anything is written; a frozen trunk without weights is drawn
+    # here, once for all restarts and for every start of the same seed
+    seed_everything(config.seed)
+    net = build_discover_net(plan, 2)
     material = gather_regions(config, plan, data, net, progress, say)
     begin_run(folder, config)
     found: dict[str, Any] = {"pictures": material.count}
@@ -93,6 +95,8 @@ def make_discover_task(
         return PixelTask(*first, store=material.store, views=dense_views(plan), **common)
     assert material.maps is not None
     assert material.scale is not None
+    assert material.trunk is not None
+    net.trunk.load_state_dict(material.trunk.state_dict())
     net.trunk.requires_grad_(False)
     net.centre, net.spread, net.directions = material.scale
     maps = vars(material.maps)

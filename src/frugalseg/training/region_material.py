@@ -15,6 +15,7 @@ from frugalseg.data.pictures import Pixels, read_picture, resize_picture, scaled
 from frugalseg.data.region_images import RegionImages
 from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan
 from frugalseg.errors import FrugalsegError
+from frugalseg.networks.dense import DenseTrunk
 from frugalseg.networks.dense_heads import DiscoverNet
 from frugalseg.training.dense_features import FeatureMaps, feature_maps, pieces_of
 from frugalseg.training.discover_plan import dense_views
@@ -34,6 +35,7 @@ class RegionMaterial:
         maps: features, where it is frozen.
         labels: (N, h, w) class indices at the places of these, 255 where unknown.
         scale: mean, standard deviation and directions by which they were reduced.
+        trunk: that computed them.
     """
 
     count: int
@@ -42,6 +44,7 @@ class RegionMaterial:
     maps: FeatureMaps | None = None
     labels: Tensor | None = None
     scale: tuple[Tensor, Tensor, Tensor] | None = None
+    trunk: DenseTrunk | None = None
 
 
 def gather_regions(
@@ -52,7 +55,7 @@ def gather_regions(
     progress: bool,
     say: Say,
 ) -> RegionMaterial:
-    """Read the images, or compute the features of a frozen trunk.
+    """Read the images, or compute the features of a frozen trunk, which is kept beside them.
 
     Raises:
         FrugalsegError: an image or a mask cannot be read, or all are of one colour.
@@ -89,7 +92,7 @@ def gather_regions(
         rows = ((np.arange(height) + 0.5) * truths.shape[1] / height).astype(int)
         columns = ((np.arange(width) + 0.5) * truths.shape[2] / width).astype(int)
         known = torch.from_numpy(truths[:, rows][:, :, columns].copy())
-    return RegionMaterial(len(pictures), kinds, None, maps, known, scale)
+    return RegionMaterial(len(pictures), kinds, None, maps, known, scale, net.trunk.cpu())
 
 
 def _read(
