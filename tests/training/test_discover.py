@@ -13,13 +13,17 @@ from frugalseg.discover_runs import (
 )
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.regions import count_regions, region_scores
+from frugalseg.networks.dense import DenseTrunk
+from frugalseg.networks.dense_heads import DiscoverNet
 from frugalseg.task_runs import find_task_run, read_task_config, run_task
 from frugalseg.training import discover as training
-from frugalseg.training.agreement import Draw
+from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.dense_features import pieces_of
 from frugalseg.training.discover_answers import discover_labels
 from frugalseg.training.discover_plan import make_discover_plan
+from frugalseg.training.discover_tasks import MapTask
 from frugalseg.training.restarts import read_history
+from gloo import measures_of_the_main_process, run_in_processes
 from textures import TINY, texture, train, write_textures
 
 
@@ -157,6 +161,21 @@ def test_an_idle_head_rests_and_both_views_share_a_frame(textures: Path) -> None
     task.training_step(Draw("main", torch.arange(4), 1), 0).backward()
     assert all(parameter.grad is None for parameter in net.over.parameters())
     assert all(parameter.grad is not None for parameter in net.main.parameters())
+
+
+def test_one_process_of_several_measures_alone(tmp_path: Path) -> None:
+    config = DiscoverConfig(data="", **TINY)
+    plan = make_discover_plan(config, open_region_images(write_textures(tmp_path / "data", 4)))
+    net = DiscoverNet(DenseTrunk(torch.nn.Identity(), 3, 1), 2, 3, 2)
+    turns = Turns({"main": np.arange(6), "over": np.arange(6)}, config.order, 1, 4, 0)
+    maps = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.nn.init.normal_(net.main.outer.weight, 0, 3.0)
+    seen = {"plain": maps, "changed": maps[None], "valid": torch.ones(1, 6, 8, 8).bool()}
+    task = MapTask(net, turns, plan, config, 0, **seen)
+    alone = task.measures()
+    assert alone["main"] < 0
+    measured, _ = run_in_processes(measures_of_the_main_process, task, tmp_path)
+    assert measured["sub_heads"] == pytest.approx(alone["sub_heads"], abs=1e-4)
 
 
 def test_labels_decide_nothing(textures: Path, tmp_path: Path) -> None:
