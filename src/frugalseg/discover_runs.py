@@ -48,9 +48,11 @@ class DiscoverConfig:
         hidden: Features of a hidden layer in each sub-head; 0 for linear heads.
         components: With frozen features: heads stand on so many principal components.
         channels: What the network sees: rgb, sobel, rgb+sobel or rgbi (colour and infrared).
-        side: Images are resized to this shorter side; 0 leaves them as they are.
+        side: Images are resized to this shorter side; 0 leaves them as they are, the default for
+            trunks without pretrained weights unless most are larger than 512.
         crop: Height and width of the pieces that are learned from.
-        pictures: At most so many images are learned from, drawn by seed.
+        pictures: At most so many images are learned from, drawn by seed; by default as many as 8
+            GiB of memory hold, 600 with frozen features.
         masked: Learn from labelled pixels only, as published; needs --masks.
         view_options: How views are made, such as --view-options.rotation 10.
         copies: With frozen features: transformed views of each image.

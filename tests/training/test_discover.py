@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -5,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from frugalseg.data.image_sets import ImageSet
 from frugalseg.data.pictures import read_picture
-from frugalseg.data.region_images import open_region_images
+from frugalseg.data.region_images import RegionImages, open_region_images
 from frugalseg.discover_runs import (
     DiscoverConfig,
     load_discover_run,
@@ -17,6 +19,7 @@ from frugalseg.networks.dense import DenseTrunk
 from frugalseg.networks.dense_heads import DiscoverNet
 from frugalseg.task_runs import find_task_run, read_task_config, run_task
 from frugalseg.training import discover as training
+from frugalseg.training import discover_plan, region_material
 from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.dense_features import pieces_of
 from frugalseg.training.discover_answers import discover_labels
@@ -176,6 +179,43 @@ def test_one_process_of_several_measures_alone(tmp_path: Path) -> None:
     assert alone["main"] < 0
     measured, _ = run_in_processes(measures_of_the_main_process, task, tmp_path)
     assert measured["sub_heads"] == pytest.approx(alone["sub_heads"], abs=1e-4)
+
+
+def sized(count: int, size: tuple[int, int]) -> RegionImages:
+    """Images that are never read."""
+    images = ImageSet(
+        Path("photos"),
+        tuple(f"{i}.jpg" for i in range(count)),
+        np.tile(size, (count, 1)),
+        lambda i, least: np.zeros((*size, 3), np.uint8),
+    )
+    return RegionImages(images, (Path("none"),) * count, (None,) * count)
+
+
+def test_photographs_are_learned_from_at_a_size_and_in_a_number_that_fit_into_memory() -> None:
+    photos = sized(2000, (3000, 4000))
+    plan = make_discover_plan(DiscoverConfig(data="photos", trunk="vgg-seg"), photos)
+    assert (plan.side, plan.pictures >= 2000) == (512, True)
+    small = make_discover_plan(DiscoverConfig(data="photos", trunk="vgg-seg"), sized(9, (480, 640)))
+    assert small.side == 0
+    whole = DiscoverConfig(data="photos", trunk="vgg-seg", side=0)
+    plan = make_discover_plan(whole, photos)
+    assert plan.pictures == (8 << 30) // (3000 * 4000 * 3)
+    asked = make_discover_plan(dataclasses.replace(whole, pictures=500), photos)
+    assert asked.pictures == 500
+
+
+def test_fewer_images_than_there_are_is_said_in_words(
+    textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (discover_plan, region_material):
+        monkeypatch.setattr(module, "MEMORY", 4 * 48 * 64 * 3)
+    said: list[str] = []
+    config = DiscoverConfig(data=str(textures), **TINY | {"steps": 1})
+    training.train_discovery(config, tmp_path / "run", progress=False, say=said.append)
+    assert said[0].startswith("4 of 12 images are learned from")
+    assert "--pictures" in said[0]
+    assert said[1] == "Reading 4 images"
 
 
 def test_labels_decide_nothing(textures: Path, tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from frugalseg.data.image_sets import Progress
 from frugalseg.data.region_images import RegionImages, open_region_images
 from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan
@@ -13,6 +16,8 @@ from frugalseg.training.dense_views import CHANNELS, DenseViews
 from frugalseg.training.limits import limits_of_heads, refuse_out_of_range
 
 PHOTO_SIDE = 256  # pixels of the shorter side at which pretrained networks see photographs
+LARGE_SIDE = 512  # where images are larger, a trunk that learns sees them at this shorter side
+MEMORY = 8 << 30  # bytes that images may take, unless --pictures asks for more of them
 FEWEST = 2  # images
 
 
@@ -45,7 +50,7 @@ def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPl
     own = trunk in DENSE_TRUNKS
     pretrained = not own if config.pretrained is None else config.pretrained
     frozen = pretrained if config.frozen is None else config.frozen
-    side = _either(config.side, PHOTO_SIDE if pretrained else 0)
+    side = _side(config, pretrained, sizes)
     crop = _either(config.crop, (side or PHOTO_SIDE) if frozen else 128)
     if not side:
         crop = min(crop, int(sizes.max()))
@@ -64,7 +69,7 @@ def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPl
         sub_heads=_either(config.sub_heads, 4 if frozen else 1),
         side=side,
         crop=crop,
-        pictures=_either(config.pictures, 600 if frozen else 10**9),
+        pictures=_pictures(config, frozen, side, sizes),
         copies=config.copies,
         displacement=_either(config.displacement, 1 if frozen else 10),
         loss_at=config.loss_at,
@@ -84,6 +89,24 @@ def dense_views(plan: DiscoverPlan) -> DenseViews:
     return DenseViews(**plan.views)
 
 
+def bands_of(config: DiscoverConfig) -> int:
+    """Values of a pixel, as it is read."""
+    return 4 if config.channels == "rgbi" else 3
+
+
+def memory_of(config: DiscoverConfig, side: int, sizes: NDArray[np.int64]) -> float:
+    """Bytes that images take, with the labels of those that have masks.
+
+    Args:
+        config: says what is kept of a pixel.
+        side: to which their shorter side is brought; 0 leaves them as they are.
+        sizes: (N, 2) heights and widths.
+    """
+    factors = side / sizes.min(1) if side else np.ones(len(sizes))
+    pixels = (sizes.prod(1) * factors**2).sum()
+    return float(pixels) * (bands_of(config) + (config.masks is not None))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Defaults:
     """Of frozen features, and of a trunk that learns."""
@@ -96,6 +119,21 @@ class _Defaults:
 
 def _either(given: Any, default: Any) -> Any:
     return default if given is None else given
+
+
+def _side(config: DiscoverConfig, pretrained: bool, sizes: NDArray[np.int64]) -> int:
+    if config.side is not None:
+        return config.side
+    if pretrained:
+        return PHOTO_SIDE
+    return LARGE_SIDE if np.median(sizes.min(1)) > LARGE_SIDE else 0
+
+
+def _pictures(config: DiscoverConfig, frozen: bool, side: int, sizes: NDArray[np.int64]) -> int:
+    if config.pictures is not None:
+        return config.pictures
+    fitting = int(MEMORY * len(sizes) / memory_of(config, side, sizes))
+    return max(FEWEST, min(600, fitting) if frozen else fitting)
 
 
 def _over_classes(config: DiscoverConfig) -> int:
