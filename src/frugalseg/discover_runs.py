@@ -37,7 +37,7 @@ class DiscoverConfig:
         mapping: A mapping.csv that merges fine classes into coarse ones.
         ignore: Name or id of a class to ignore; may be given several times.
         split: Images to learn from: all, train, val or test.
-        over_classes: Regions of the overclustering head; by default 5 times as many.
+        over_classes: Regions of the overclustering head; by default 5 times as many, 255 at most.
         sub_heads: Independent starts of each head on the same features; the best is taken.
         trunk: vgg-seg (the paper's), any timm model, or unet, pspnet, deeplabv3plus.
         width: Features of the first layer of vgg-seg; 64 is the paper's.

@@ -205,6 +205,11 @@ def test_photographs_are_learned_from_at_a_size_and_in_a_number_that_fit_into_me
     assert asked.pictures == 500
 
 
+def test_finer_regions_are_as_many_as_bytes_tell_apart() -> None:
+    config = DiscoverConfig(data="photos", trunk="vgg-seg", width=1, classes=254)
+    assert make_discover_plan(config, sized(4, (64, 64))).over_classes == 255
+
+
 def test_fewer_images_than_there_are_is_said_in_words(
     textures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +235,10 @@ def test_labels_decide_nothing(textures: Path, tmp_path: Path) -> None:
     [
         ({"classes": 1}, "1 kinds of region"),
         ({"classes": 300}, "300 kinds of region"),
+        ({"over_classes": 256}, "256 finer regions .* 255 --over-classes at most"),
+        ({"published_borders": True, "trunk": "unet"}, "--published-borders .* --trunk vgg-seg"),
+        ({"published_borders": True, "frozen": True}, "--published-borders .* --no-frozen"),
+        ({"loss_at": "pixels", "frozen": True}, "--loss-at pixels .* --no-frozen"),
         ({"trunk": "vgg-sage"}, "did you mean 'vgg-seg'"),
         ({"pretrained": True}, "no pretrained weights"),
         ({"view_options": {"spin": 3}}, "no setting 'spin'"),

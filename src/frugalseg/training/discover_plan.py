@@ -19,6 +19,7 @@ PHOTO_SIDE = 256  # pixels of the shorter side at which pretrained networks see 
 LARGE_SIDE = 512  # where images are larger, a trunk that learns sees them at this shorter side
 MEMORY = 8 << 30  # bytes that images may take, unless --pictures asks for more of them
 FEWEST = 2  # images
+MOST_FINER = 255  # regions: maps of them are bytes, of which 255 stands for no answer
 
 
 def open_discover_data(config: DiscoverConfig, progress: Progress = iter) -> RegionImages:
@@ -139,7 +140,7 @@ def _pictures(config: DiscoverConfig, frozen: bool, side: int, sizes: NDArray[np
 def _over_classes(config: DiscoverConfig) -> int:
     if config.over_classes is not None:
         return config.over_classes
-    return 20 if config.classes == "auto" else 5 * config.classes
+    return 20 if config.classes == "auto" else min(5 * config.classes, MOST_FINER)
 
 
 def _views(config: DiscoverConfig, frozen: bool) -> DenseViews:
@@ -170,6 +171,11 @@ def _check_numbers(config: DiscoverConfig, count: int) -> None:
         raise FrugalsegError(
             f"{config.classes} kinds of region are no division: ask for 2 to 254, or auto."
         )
+    if config.over_classes is not None and config.over_classes > MOST_FINER:
+        raise FrugalsegError(
+            f"{config.over_classes} finer regions are more than a label image can hold: "
+            f"ask for {MOST_FINER} --over-classes at most."
+        )
     if count < FEWEST:
         raise FrugalsegError(f"{config.data}: {count} image is too few: give {FEWEST} or more.")
     if config.masked and config.masks is None:
@@ -184,6 +190,16 @@ def _check_plan(config: DiscoverConfig, plan: DiscoverPlan, sizes: Any) -> None:
         )
     if plan.frozen and config.masked:
         raise FrugalsegError("--masked is for trunks that learn: add --no-frozen.")
+    if plan.published_borders and (plan.trunk != "vgg-seg" or plan.frozen):
+        raise FrugalsegError(
+            "--published-borders is for the paper's network, learned from the images: "
+            "add --trunk vgg-seg --no-frozen, or leave it out."
+        )
+    if plan.frozen and plan.loss_at == "pixels":
+        raise FrugalsegError(
+            "--loss-at pixels is for trunks that learn, frozen features are compared where they "
+            "are: add --no-frozen, or leave it out."
+        )
     trunk = build_dense_trunk(
         plan.trunk, plan.in_channels, plan.width, False, plan.strides, plan.published_borders
     )
