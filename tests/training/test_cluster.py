@@ -6,18 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from frugalseg.cluster_runs import (
-    ClusterConfig,
-    load_cluster_run,
-    run_task,
-)
+from frugalseg.cluster_runs import ClusterConfig, load_cluster_run
 from frugalseg.data.image_sets import array_set
 from frugalseg.errors import FrugalsegError
 from frugalseg.networks.heads import ClusterNet
 from frugalseg.networks.trunks import Trunk
-from frugalseg.task_runs import find_task_run, read_task_config
+from frugalseg.task_runs import find_task_run, read_task_config, run_task
 from frugalseg.training import cluster as training
 from frugalseg.training.agreement import Draw, Turns
+from frugalseg.training.cluster_answers import answer_images
 from frugalseg.training.cluster_plan import make_plan, training_indices
 from frugalseg.training.cluster_tasks import FeatureTask
 from frugalseg.training.features import frozen_features, nearest_images, read_features
@@ -211,6 +208,53 @@ def test_a_frozen_trunk_from_nothing_is_the_one_whose_features_were_learned(
     for name, value in weights(tmp_path / "run").items():
         assert torch.equal(value, weights(tmp_path / "again")[name])
     assert not torch.equal(learned[0].plain, learned[2].plain)
+
+
+def small_trunk() -> nn.Module:
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3))
+    network.num_features = 6
+    return network
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_trunk_that_is_handed_in(frozen: bool, tmp_path: Path) -> None:
+    trunk, images = small_trunk(), shapes()
+    before = {name: value.clone() for name, value in trunk.state_dict().items()}
+    config = ClusterConfig(**TINY | {"frozen": frozen})
+    training.train_clustering(config, tmp_path / "run", False, images=images, trunk=trunk)
+    with pytest.raises(FrugalsegError, match="handed in from Python: hand it in again"):
+        load_cluster_run(tmp_path / "run")
+    run = load_cluster_run(tmp_path / "run", trunk=trunk)
+    assert run.config.trunk == "given"
+    assert answer_images(run, images).probabilities.shape == (60, 3)
+    learned = run.net.trunk.network.state_dict()
+    for name, value in trunk.state_dict().items():
+        assert torch.equal(value, before[name])
+        assert torch.equal(learned[name], value) == frozen, name
+
+
+def test_a_trunk_that_cannot_be_handed_in(tmp_path: Path) -> None:
+    silent, wrong, other = small_trunk(), small_trunk(), small_trunk()
+    del silent.num_features
+    wrong.num_features = 7
+    other[0] = nn.Conv2d(3, 4, 3)
+    says = {
+        silent: "set its attribute num_features",
+        wrong: r"gives \(2, 6\)",
+        other: "2, 1, 24, 24",
+    }
+    for trunk, text in says.items():
+        with pytest.raises(FrugalsegError, match=text):
+            training.train_clustering(
+                ClusterConfig(**TINY), tmp_path / "run", images=shapes(), trunk=trunk
+            )
+    named = ClusterConfig(**TINY | {"trunk": "vgg-iic"})
+    with pytest.raises(FrugalsegError, match="leave one of them out"):
+        training.train_clustering(named, tmp_path / "run", images=shapes(), trunk=small_trunk())
+    with pytest.raises(FrugalsegError, match="hand it in again"):
+        train(tmp_path / "run", trunk="given")
+    assert not (tmp_path / "run").exists()
 
 
 def test_frozen_runs_and_auto(tmp_path: Path) -> None:

@@ -151,6 +151,29 @@ def test_a_frozen_trunk_from_nothing_is_the_one_whose_features_were_learned(
         assert torch.equal(value, weights(tmp_path / "again")[name])
 
 
+def test_a_trunk_that_is_handed_in(textures: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    trunk = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 4, 4), torch.nn.ReLU())
+    trunk.num_features, trunk.stride = 6, 4
+    before = {name: value.clone() for name, value in trunk.state_dict().items()}
+    own = {"data": str(textures), "trunk": None}
+    config = DiscoverConfig(**TINY | own)
+    training.train_discovery(config, tmp_path / "run", False, trunk=trunk)
+    with pytest.raises(FrugalsegError, match="handed in from Python: hand it in again"):
+        load_discover_run(tmp_path / "run")
+    run = load_discover_run(tmp_path / "run", trunk=trunk)
+    assert run.config.trunk == "given"
+    assert discover_labels(run, texture(0)[0]).shape == (48, 64)
+    learned = run.net.trunk.network.state_dict()
+    for name, value in trunk.state_dict().items():
+        assert torch.equal(value, before[name])
+        assert not torch.equal(learned[name], value), name
+    trunk.stride = 2
+    with pytest.raises(FrugalsegError, match="as its num_features and stride say"):
+        training.train_discovery(config, tmp_path / "other", False, trunk=trunk)
+    assert not (tmp_path / "other").exists()
+
+
 def test_an_idle_head_rests_and_both_views_share_a_frame(textures: Path) -> None:
     config = DiscoverConfig(data=str(textures), **TINY)
     data = open_region_images(textures)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from frugalseg._memory import keep_freed_memory
 from frugalseg.cluster_runs import ClusterConfig, Plan, build_net
@@ -17,7 +17,8 @@ from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
 from frugalseg.information import clustering_health, iic_loss
 from frugalseg.networks.heads import ClusterNet, principal_directions, project
-from frugalseg.networks.trunks import Trunk, settle_batch_norm
+from frugalseg.networks.trunks import Trunk, check_features, settle_batch_norm
+from frugalseg.task_runs import with_given_trunk
 from frugalseg.training.agreement import Turns
 from frugalseg.training.cluster_plan import (
     make_plan,
@@ -66,6 +67,7 @@ def train_clustering(
     progress: bool = True,
     say: Say = lambda text: None,
     images: ImageSet | None = None,
+    trunk: nn.Module | None = None,
 ) -> None:
     """Train a run from its configuration, or go on with an unfinished one.
 
@@ -75,6 +77,8 @@ def train_clustering(
         progress: show progress bars.
         say: is told, in words, what begins.
         images: the set, where it is open already.
+        trunk: a network of one's own in place of a named one; a copy is trained, from its weights.
+            What it must take, give and say: :func:`frugalseg.networks.trunks.build_trunk`.
 
     Raises:
         FrugalsegError: what the user can mend; all that can be known is known before the folder is
@@ -83,6 +87,7 @@ def train_clustering(
     from frugalseg.training.fit import check_hardware
 
     keep_freed_memory()
+    config = with_given_trunk(config, trunk)
     images = images or open_image_data(config)
     plan = make_plan(config, images)
     check_hardware(*hardware(config))
@@ -92,30 +97,39 @@ def train_clustering(
     # unknown trunks and missing weights are found before anything is written; a frozen trunk
     # without weights is drawn here, once for all restarts and for every start of the same seed
     seed_everything(config.seed)
-    trunk = build_net(plan, 2).trunk
+    build = partial(build_net, plan, trunk=trunk)
+    first = build(2).trunk
+    if trunk is not None:
+        check_features(first, plan.channels, plan.views["size"])
     begin_run(folder, config)
-    material = gather(config, plan, images, trunk, folder, progress, say)
+    material = gather(config, plan, images, first, folder, progress, say)
     found: dict[str, Any] = {"class_names": list(images.class_names)}
     clusters = config.clusters
     if clusters == "auto":
-        found["counts"] = _count(config, plan, material, folder, progress, say)
+        found["counts"] = _count(config, plan, build, material, folder, progress, say)
         clusters = int(found["counts"]["chosen"])
 
     def make(seed: int, lowest: Path) -> ClusterTask:
-        return make_task(config, plan, build_net(plan, clusters), material, seed, lowest)
+        return make_task(config, plan, build(clusters), material, seed, lowest)
 
     groups, judged = (clusters, "clusters"), partial(judge, material=material)
     train_restarts(config, folder, plan, groups, make, judged, found, progress, say)
 
 
 def _count(
-    config: ClusterConfig, plan: Plan, material: Material, folder: Path, progress: bool, say: Say
+    config: ClusterConfig,
+    plan: Plan,
+    build: Callable[[int], ClusterNet],
+    material: Material,
+    folder: Path,
+    progress: bool,
+    say: Say,
 ) -> dict[str, Any]:
     """Choose the number of clusters from an overclustering trained first."""
     from frugalseg.training.count import count_clusters
 
     seed_everything(config.seed)
-    task = make_task(config, plan, build_net(plan, 2), material, config.seed, order=("over",))
+    task = make_task(config, plan, build(2), material, config.seed, order=("over",))
 
     def answers() -> tuple[Tensor, Tensor]:
         judge(task, material)  # settles batch norm

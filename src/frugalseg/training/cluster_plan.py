@@ -13,6 +13,7 @@ from frugalseg.data.image_sets import ImageSet, Progress, open_images
 from frugalseg.errors import FrugalsegError
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
 from frugalseg.networks.trunks import TRUNKS
+from frugalseg.task_runs import GIVEN
 from frugalseg.training.limits import limits_of_heads, refuse_out_of_range
 from frugalseg.training.views import PRESETS, Views
 
@@ -89,7 +90,7 @@ def make_plan(config: ClusterConfig, images: ImageSet) -> Plan:
     views = _views(config, name)
     defaults = _DEFAULTS.get(name, _DEFAULTS["stl"])
     trunk = config.trunk or defaults.trunk
-    own = trunk in TRUNKS
+    own = trunk in TRUNKS or trunk == GIVEN
     pretrained = not own if config.pretrained is None else config.pretrained
     frozen = pretrained if config.frozen is None else config.frozen
     if own and pretrained:

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from frugalseg.data.image_sets import Progress
 from frugalseg.data.region_images import RegionImages, open_region_images
-from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan
+from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan, build_discover_net
 from frugalseg.errors import FrugalsegError
-from frugalseg.networks.dense import DENSE_TRUNKS, FUSED, build_dense_trunk
+from frugalseg.networks.dense import DENSE_TRUNKS, FUSED, check_maps
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
+from frugalseg.task_runs import GIVEN
 from frugalseg.training.dense_views import CHANNELS, DenseViews
 from frugalseg.training.limits import limits_of_heads, refuse_out_of_range
 
@@ -39,16 +41,23 @@ def open_discover_data(config: DiscoverConfig, progress: Progress = iter) -> Reg
     return data
 
 
-def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPlan:
+def make_discover_plan(
+    config: DiscoverConfig, data: RegionImages, trunk: nn.Module | None = None
+) -> DiscoverPlan:
     """Fill in what the configuration leaves to the data, and refuse what cannot work.
+
+    Args:
+        config: the configuration.
+        data: the images.
+        trunk: the network, where one is handed in.
 
     Raises:
         FrugalsegError: too few images, a number out of range, or settings that do not go together.
     """
     sizes = data.images.sizes[data.indices(config.split)]
     _check_numbers(config, len(sizes))
-    trunk = config.trunk or (DEFAULT_ENCODER if config.channels == "rgb" else "vgg-seg")
-    own = trunk in DENSE_TRUNKS
+    name = config.trunk or (DEFAULT_ENCODER if config.channels == "rgb" else "vgg-seg")
+    own = name in DENSE_TRUNKS or name == GIVEN
     pretrained = not own if config.pretrained is None else config.pretrained
     frozen = pretrained if config.frozen is None else config.frozen
     side = _side(config, pretrained, sizes)
@@ -57,7 +66,7 @@ def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPl
         crop = min(crop, int(sizes.max()))
     defaults = _Defaults(8, 600, 5e-3, 64) if frozen else _Defaults(16, 2000, 1e-3, 0)
     plan = DiscoverPlan(
-        trunk=trunk,
+        trunk=name,
         width=config.width,
         in_channels=CHANNELS[config.channels],
         pretrained=pretrained,
@@ -81,7 +90,7 @@ def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPl
         entropy_weight=config.entropy_weight,
         views=dataclasses.asdict(_views(config, frozen)),
     )
-    _check_plan(config, plan, sizes)
+    _check_plan(config, plan, sizes, trunk)
     return plan
 
 
@@ -182,9 +191,11 @@ def _check_numbers(config: DiscoverConfig, count: int) -> None:
         raise FrugalsegError("--masked learns from labelled pixels: say where with --masks.")
 
 
-def _check_plan(config: DiscoverConfig, plan: DiscoverPlan, sizes: Any) -> None:
+def _check_plan(
+    config: DiscoverConfig, plan: DiscoverPlan, sizes: NDArray[np.int64], given: nn.Module | None
+) -> None:
     """Settings that do not go together; networks and weights that cannot be had."""
-    if plan.pretrained and plan.trunk in DENSE_TRUNKS:
+    if plan.pretrained and plan.trunk in (*DENSE_TRUNKS, GIVEN):
         raise FrugalsegError(
             f"There are no pretrained weights of {plan.trunk}: leave out --pretrained."
         )
@@ -200,9 +211,9 @@ def _check_plan(config: DiscoverConfig, plan: DiscoverPlan, sizes: Any) -> None:
             "--loss-at pixels is for trunks that learn, frozen features are compared where they "
             "are: add --no-frozen, or leave it out."
         )
-    trunk = build_dense_trunk(
-        plan.trunk, plan.in_channels, plan.width, False, plan.strides, plan.published_borders
-    )
+    trunk = build_discover_net(plan, 2, pretrained=False, trunk=given).trunk
+    if given is not None:
+        check_maps(trunk, plan.in_channels, plan.crop)
     least = plan.side or int(sizes.min())
     if min(least, plan.crop) <= 2 * trunk.stride:
         raise FrugalsegError(
