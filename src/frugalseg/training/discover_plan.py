@@ -15,7 +15,7 @@ from frugalseg.networks.dense import DENSE_TRUNKS, FUSED, check_maps
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
 from frugalseg.task_runs import GIVEN
 from frugalseg.training.dense_views import CHANNELS, DenseViews
-from frugalseg.training.limits import limits_of_heads, refuse_out_of_range
+from frugalseg.training.limits import limits_of_heads, refuse_out_of_range, with_view_options
 
 PHOTO_SIDE = 256  # pixels of the shorter side at which pretrained networks see photographs
 LARGE_SIDE = 512  # where images are larger, a trunk that learns sees them at this shorter side
@@ -153,17 +153,8 @@ def _over_classes(config: DiscoverConfig) -> int:
 
 
 def _views(config: DiscoverConfig, frozen: bool) -> DenseViews:
-    known = {f.name for f in dataclasses.fields(DenseViews)} - {"channels"}
-    unknown = sorted(set(config.view_options) - known)
-    if unknown:
-        raise FrugalsegError(
-            f"Views have no setting {unknown[0]!r}: there are {', '.join(sorted(known))}."
-        )
-    options: dict[str, Any] = {"scale": (0.7, 1.3)} if frozen else {}
-    try:
-        return DenseViews(config.channels, **(options | config.view_options))
-    except (ValueError, TypeError) as error:
-        raise FrugalsegError(f"--view-options cannot be used: {error}.") from error
+    views = DenseViews(config.channels, scale=(0.7, 1.3) if frozen else (1.0, 1.0))
+    return with_view_options(views, config.view_options, fixed={"channels"})
 
 
 def _check_numbers(config: DiscoverConfig, count: int) -> None:
