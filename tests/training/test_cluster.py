@@ -9,6 +9,7 @@ from torch import nn
 from frugalseg.cluster_runs import ClusterConfig, load_cluster_run
 from frugalseg.data.image_sets import array_set
 from frugalseg.errors import FrugalsegError
+from frugalseg.information import accuracy, confusion, one_to_one
 from frugalseg.networks.heads import ClusterNet
 from frugalseg.networks.trunks import Trunk
 from frugalseg.task_runs import find_task_run, read_task_config, run_task
@@ -257,11 +258,21 @@ def test_a_trunk_that_cannot_be_handed_in(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_frozen_runs_and_auto(tmp_path: Path) -> None:
-    frozen = {"frozen": True, "trunk": "vgg-iic", "components": 8, "neighbours": 4}
+def test_heads_on_frozen_features_find_the_shapes(tmp_path: Path) -> None:
+    images, frozen = shapes(), {"frozen": True, "components": 8, "neighbours": 4}
+    train(tmp_path / "run", images, steps=60, batch=60, rate=0.02, **frozen)
+    answers = answer_images(load_cluster_run(tmp_path / "run"), images)
+    found = answers.probabilities.argmax(1)
+    counts = confusion(found, images.labels, 3, 3)
+    assert accuracy(one_to_one(counts), found, images.labels) > 0.9
+
+
+def test_as_many_clusters_are_trained_as_were_counted(tmp_path: Path) -> None:
+    frozen = {"frozen": True, "components": 8, "neighbours": 4, "over_clusters": 6}
     state = train(tmp_path / "run", clusters="auto", **frozen)
     assert state["clusters"] == state["counts"]["chosen"]
     assert load_cluster_run(tmp_path / "run").net.main.shape == (2, state["clusters"])
+    assert {line["training"] for line in read_history(tmp_path / "run")} == {"count", "cluster"}
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,17 @@
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.data.pictures import read_picture
 from frugalseg.data.region_images import RegionImages, open_region_images
-from frugalseg.discover_runs import (
-    DiscoverConfig,
-    load_discover_run,
-)
+from frugalseg.discover_runs import DiscoverConfig, DiscoverRun, load_discover_run
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.regions import count_regions, region_scores
 from frugalseg.networks.dense import DenseTrunk
@@ -22,7 +21,7 @@ from frugalseg.training import discover as training
 from frugalseg.training import discover_plan, region_material
 from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.dense_features import pieces_of
-from frugalseg.training.discover_answers import discover_labels
+from frugalseg.training.discover_answers import discover_labels, soft_regions
 from frugalseg.training.discover_plan import make_discover_plan
 from frugalseg.training.discover_tasks import MapTask
 from frugalseg.training.restarts import read_history
@@ -39,16 +38,21 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_discover_run(folder).net.state_dict()
 
 
+def score(run: DiscoverRun, count: int = 4) -> float:
+    """Accuracy on images that the run has not seen."""
+    counts = np.zeros((2, 2), np.int64)
+    for seed in range(100, 100 + count):
+        image, mask = texture(seed)
+        counts += count_regions(discover_labels(run, image), mask, 2, 2)
+    return region_scores(counts, ("dark", "bright"))["accuracy"]
+
+
 def test_planted_textures_are_found(textures: Path, tmp_path: Path) -> None:
     state = train(textures, tmp_path / "run", steps=60, rate=0.02, masks="folder", seed=1)
     run = load_discover_run(tmp_path / "run")
-    counts = np.zeros((2, 2), np.int64)
-    for seed in range(100, 104):  # images it has not seen
-        image, mask = texture(seed)
-        labels = discover_labels(run, image)
-        assert labels.dtype == np.uint8
-        counts += count_regions(labels, mask, 2, 2)
-    assert region_scores(counts, ("dark", "bright"))["accuracy"] > 0.9
+    labels = discover_labels(run, texture(100)[0])
+    assert labels.dtype == np.uint8
+    assert score(run) > 0.9
     assert state["health"]["agreement"] > 0.8
     watched = [max(line["accuracy"]) for line in read_history(tmp_path / "run")]
     assert state["oracle"]["accuracy"] == max(watched) > 0.8  # places on the outline are mixed
@@ -104,26 +108,62 @@ def test_another_configuration_does_not_go_on(textures: Path, tmp_path: Path) ->
         find_task_run(tmp_path / "run", other)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"frozen": True, "side": 32, "components": 4, "hidden": 3, "masks": "folder"},
-        {"classes": "auto", "over_classes": 5},
-        {"published_borders": True, "loss_at": "pixels", "channels": "rgb+sobel"},
-        {"masks": "folder", "masked": True, "view_options": {"rotation": 20, "scale": [0.8, 1.2]}},
-        {"precision": "bf16-mixed"},
-    ],
-)
-def test_other_ways_to_train(changes: dict[str, Any], textures: Path, tmp_path: Path) -> None:
-    state = train(textures, tmp_path / "run", **changes)
+def test_heads_on_frozen_features_find_the_textures(textures: Path, tmp_path: Path) -> None:
+    frozen = {"frozen": True, "width": 8, "crop": 48, "components": 4, "hidden": 8}
+    frozen |= {"masks": "folder", "view_options": {"brightness": 0.1}}
+    train(textures, tmp_path / "run", steps=60, rate=0.02, **frozen)
+    assert score(load_discover_run(tmp_path / "run")) > 0.8
+    assert max(read_history(tmp_path / "run")[-1]["accuracy"]) > 0.8
+
+
+def test_as_many_regions_are_trained_as_were_counted(textures: Path, tmp_path: Path) -> None:
+    state = train(textures, tmp_path / "run", classes="auto", over_classes=5)
     run = load_discover_run(tmp_path / "run")
-    if "counts" in state:
-        assert run.classes == state["counts"]["chosen"]
-    image, _ = texture(0)
-    labels = discover_labels(run, image)
-    assert labels.shape == (48, 64)
-    assert labels.max() < run.classes
+    assert run.classes == state["counts"]["chosen"]
+    assert run.net.main.shape == (2, run.classes)
+    assert {line["training"] for line in read_history(tmp_path / "run")} == {"count", "discover"}
+
+
+def test_published_borders_leave_a_ring_undecided(textures: Path, tmp_path: Path) -> None:
+    published = {"published_borders": True, "loss_at": "pixels", "channels": "rgb+sobel"}
+    train(textures, tmp_path / "run", rate=0.02, **published)
+    run = load_discover_run(tmp_path / "run")
+    soft = soft_regions(run, texture(0)[0])
+    assert soft.shape == (2, 22, 30)  # half the pixels, 4 less each way, and the ring
+    ring = torch.ones(soft.shape[1:], dtype=torch.bool)
+    ring[1:-1, 1:-1] = False
+    assert bool((soft[:, ring] == 0.5).all())
+    assert bool((soft[:, ~ring] != 0.5).any())
+    assert discover_labels(run, texture(0)[0]).shape == (48, 64)
+
+
+def test_unlabelled_pixels_do_not_count_where_asked(textures: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(textures, data)
+    for path in (data / "masks").iterdir():
+        half = np.full((48, 64), 255, np.uint8)
+        half[:, :32] = np.asarray(Image.open(path))[:, :32]
+        Image.fromarray(half).save(path)
+    views = {"rotation": 20, "scale": [0.8, 1.2]}
+    asked = TINY | {"masks": "folder", "masked": True, "crop": 64, "view_options": views}
+    config = DiscoverConfig(data=str(data), **asked)
+    images = open_region_images(data, "folder")
+    plan = make_discover_plan(config, images)
+    net = training.build_discover_net(plan, 2)
+    material = training.gather_regions(config, plan, images, net, False, lambda text: None)
+    task = training.make_discover_task(config, plan, net, material, 0)
+    valid = task.assign("main", torch.arange(12), torch.Generator().manual_seed(0))[2]
+    assert bool(valid[:, :24, :16].any())
+    assert not bool(valid[:, :, 16:].any())
+    assert not bool(valid[:, 24:].any())  # beyond the image
+
+
+def test_half_precision_is_for_the_training_alone(textures: Path, tmp_path: Path) -> None:
+    settings = {"steps": 60, "rate": 0.02, "seed": 1, "precision": "bf16-mixed"}
+    state = train(textures, tmp_path / "run", **settings)
+    assert all(value.dtype != torch.bfloat16 for value in weights(tmp_path / "run").values())
     assert all(np.isfinite(state["losses"]))
+    assert score(load_discover_run(tmp_path / "run")) > 0.9
 
 
 def test_a_frozen_trunk_from_nothing_is_the_one_whose_features_were_learned(
