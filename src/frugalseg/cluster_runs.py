@@ -11,12 +11,13 @@ from typing import Any, Literal
 from cyclopts import Parameter
 
 from frugalseg.options import Names, Options, option_value
-from frugalseg.task_runs import WEIGHTS, read_finished, run_task
+from frugalseg.task_runs import WEIGHTS, read_finished, trunk_to_build
 
 if typing.TYPE_CHECKING:
+    from torch import nn
+
     from frugalseg.networks.heads import ClusterNet
 
-__all__ = ["WEIGHTS", "run_task"]
 TASK = "cluster"
 
 
@@ -155,42 +156,53 @@ class ClusterRun:
     net: "ClusterNet"
 
 
-def build_net(plan: Plan, clusters: int, pretrained: bool | None = None) -> "ClusterNet":
+def build_net(
+    plan: Plan,
+    clusters: int,
+    pretrained: bool | None = None,
+    trunk: "nn.Module | None" = None,
+) -> "ClusterNet":
     """The untrained networks of a plan.
 
     Args:
         plan: the plan.
         clusters: k of the main head.
         pretrained: overrides the plan's.
+        trunk: where the plan's was handed in: it, of which a copy is built in.
 
     Raises:
-        FrugalsegError: no such trunk, or its weights cannot be had.
+        FrugalsegError: no such trunk, its weights cannot be had, or it must be handed in.
     """
     from frugalseg.networks.heads import ClusterNet
     from frugalseg.networks.trunks import build_trunk
 
     given = plan.pretrained if pretrained is None else pretrained
-    trunk = build_trunk(plan.trunk, plan.channels, plan.width, given)
+    chosen = trunk_to_build(plan.trunk, trunk)
+    built = build_trunk(chosen, plan.channels, plan.width, given)
     return ClusterNet(
-        trunk, clusters, plan.over_clusters, plan.sub_heads, plan.hidden, plan.components
+        built, clusters, plan.over_clusters, plan.sub_heads, plan.hidden, plan.components
     )
 
 
-def load_cluster_run(folder: Path | str, weights: str = "last") -> ClusterRun:
+def load_cluster_run(
+    folder: Path | str, weights: str = "last", trunk: "nn.Module | None" = None
+) -> ClusterRun:
     """Load a finished clustering run.
 
     Args:
         folder: the run's folder.
         weights: "last", or "lowest" for those of the lowest loss.
+        trunk: where the run's was handed in: it again; a copy gets the weights of the run.
 
     Raises:
-        FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
+        FrugalsegError: the folder is incomplete or unfinished, its weights do not fit, or its trunk
+            must be handed in.
     """
     from frugalseg.runs import load_weights
 
     folder = Path(folder)
     config, plan, state = read_finished(folder, ClusterConfig, Plan, weights)
-    net = build_net(plan, state["clusters"], pretrained=False)
+    net = build_net(plan, state["clusters"], pretrained=False, trunk=trunk)
     load_weights(net, folder / WEIGHTS[weights])
     chosen = state if weights == "last" else state["lowest"]
     heads = (chosen["sub_head"], chosen["over_sub_head"])

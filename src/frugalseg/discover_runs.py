@@ -12,9 +12,11 @@ from typing import Any, Literal
 from cyclopts import Parameter
 
 from frugalseg.options import Names, Options, option_value
-from frugalseg.task_runs import WEIGHTS, read_finished
+from frugalseg.task_runs import WEIGHTS, read_finished, trunk_to_build
 
 if typing.TYPE_CHECKING:
+    from torch import nn
+
     from frugalseg.networks.dense_heads import DiscoverNet
 
 TASK = "discover"
@@ -37,7 +39,7 @@ class DiscoverConfig:
         mapping: A mapping.csv that merges fine classes into coarse ones.
         ignore: Name or id of a class to ignore; may be given several times.
         split: Images to learn from: all, train, val or test.
-        over_classes: Regions of the overclustering head; by default 5 times as many.
+        over_classes: Regions of the overclustering head; by default 5 times as many, 255 at most.
         sub_heads: Independent starts of each head on the same features; the best is taken.
         trunk: vgg-seg (the paper's), any timm model, or unet, pspnet, deeplabv3plus.
         width: Features of the first layer of vgg-seg; 64 is the paper's.
@@ -48,9 +50,11 @@ class DiscoverConfig:
         hidden: Features of a hidden layer in each sub-head; 0 for linear heads.
         components: With frozen features: heads stand on so many principal components.
         channels: What the network sees: rgb, sobel, rgb+sobel or rgbi (colour and infrared).
-        side: Images are resized to this shorter side; 0 leaves them as they are.
+        side: Images are resized to this shorter side; 0 leaves them as they are, the default for
+            trunks without pretrained weights unless most are larger than 512.
         crop: Height and width of the pieces that are learned from.
-        pictures: At most so many images are learned from, drawn by seed.
+        pictures: At most so many images are learned from, drawn by seed; by default as many as 8
+            GiB of memory hold, 600 with frozen features.
         masked: Learn from labelled pixels only, as published; needs --masks.
         view_options: How views are made, such as --view-options.rotation 10.
         copies: With frozen features: transformed views of each image.
@@ -189,7 +193,10 @@ class DiscoverRun:
 
 
 def build_discover_net(
-    plan: DiscoverPlan, classes: int, pretrained: bool | None = None
+    plan: DiscoverPlan,
+    classes: int,
+    pretrained: bool | None = None,
+    trunk: "nn.Module | None" = None,
 ) -> "DiscoverNet":
     """The untrained networks of a plan.
 
@@ -197,15 +204,16 @@ def build_discover_net(
         plan: the plan.
         classes: k of the main head.
         pretrained: overrides the plan's.
+        trunk: where the plan's was handed in: it, of which a copy is built in.
 
     Raises:
-        FrugalsegError: no such trunk, or its weights cannot be had.
+        FrugalsegError: no such trunk, its weights cannot be had, or it must be handed in.
     """
     from frugalseg.networks.dense import build_dense_trunk
     from frugalseg.networks.dense_heads import DiscoverNet
 
-    trunk = build_dense_trunk(
-        plan.trunk,
+    built = build_dense_trunk(
+        trunk_to_build(plan.trunk, trunk),
         plan.in_channels,
         plan.width,
         plan.pretrained if pretrained is None else pretrained,
@@ -213,7 +221,7 @@ def build_discover_net(
         plan.published_borders,
     )
     return DiscoverNet(
-        trunk,
+        built,
         classes,
         plan.over_classes,
         plan.sub_heads,
@@ -223,21 +231,25 @@ def build_discover_net(
     )
 
 
-def load_discover_run(folder: Path | str, weights: str = "last") -> DiscoverRun:
+def load_discover_run(
+    folder: Path | str, weights: str = "last", trunk: "nn.Module | None" = None
+) -> DiscoverRun:
     """Load a finished discovery.
 
     Args:
         folder: the run's folder.
         weights: "last", or "lowest" for those of the lowest loss.
+        trunk: where the run's was handed in: it again; a copy gets the weights of the run.
 
     Raises:
-        FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
+        FrugalsegError: the folder is incomplete or unfinished, its weights do not fit, or its trunk
+            must be handed in.
     """
     from frugalseg.runs import load_weights
 
     folder = Path(folder)
     config, plan, state = read_finished(folder, DiscoverConfig, DiscoverPlan, weights)
-    net = build_discover_net(plan, state["clusters"], pretrained=False)
+    net = build_discover_net(plan, state["clusters"], pretrained=False, trunk=trunk)
     load_weights(net, folder / WEIGHTS[weights])
     chosen = state if weights == "last" else state["lowest"]
     heads = (chosen["sub_head"], chosen["over_sub_head"])

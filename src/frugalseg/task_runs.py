@@ -7,7 +7,9 @@ lowest.safetensors          the same where the loss of the main head was lowest
 metrics.jsonl, environment.json, results/*.json, checkpoints/: as in :mod:`frugalseg.runs`
 """
 
+import copy
 import dataclasses
+import typing
 from collections.abc import Set
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -18,6 +20,10 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_whole
 from frugalseg.runs import FORMAT, find_run, read_settings, read_state
 
+if typing.TYPE_CHECKING:
+    from torch import nn
+
+GIVEN = "given"  # the name of a trunk that is handed in from Python
 WEIGHTS = {"last": "weights.safetensors", "lowest": "lowest.safetensors"}
 NEEDS = frozenset({"finished", "plan", "clusters", "sub_head"})
 KINDS = {
@@ -70,6 +76,44 @@ def read_task_config(folder: Path, kind: type[Config]) -> Config:
         said = f"has unknown settings: {', '.join(sorted(unknown))}" if unknown else "names no data"
         raise FrugalsegError(f"{folder / 'config.yaml'} {said}.")
     return kind(**values)
+
+
+def with_given_trunk(config: Any, trunk: "nn.Module | None") -> Any:
+    """A configuration that says so where a trunk is handed in.
+
+    Raises:
+        FrugalsegError: it names another one.
+    """
+    if trunk is None:
+        return config
+    if config.trunk not in (None, GIVEN):
+        raise FrugalsegError(
+            f"The trunk {config.trunk} is asked for by name and another is handed in: "
+            "leave one of them out."
+        )
+    return dataclasses.replace(config, trunk=GIVEN)
+
+
+def trunk_to_build(name: str, trunk: "nn.Module | None") -> "str | nn.Module":
+    """What the trunk of a plan is built from.
+
+    Args:
+        name: the plan's.
+        trunk: what is handed in.
+
+    Returns:
+        The name, or a copy of what is handed in, which itself is never changed.
+
+    Raises:
+        FrugalsegError: nothing is handed in and should be, or the other way round.
+    """
+    if (name == GIVEN) == (trunk is None):
+        raise FrugalsegError(
+            "The run's trunk was handed in from Python: hand it in again, as the argument trunk."
+            if trunk is None
+            else f"The run's trunk is {name}: none can be handed in."
+        )
+    return name if trunk is None else copy.deepcopy(trunk).cpu()
 
 
 def find_task_run(folder: Path, config: Any, needs: Set[str] = NEEDS) -> dict[str, Any] | None:

@@ -6,22 +6,21 @@ import pytest
 import torch
 from torch import nn
 
-from frugalseg.cluster_runs import (
-    ClusterConfig,
-    load_cluster_run,
-    run_task,
-)
+from frugalseg.cluster_runs import ClusterConfig, load_cluster_run
 from frugalseg.data.image_sets import array_set
 from frugalseg.errors import FrugalsegError
+from frugalseg.information import accuracy, confusion, one_to_one
 from frugalseg.networks.heads import ClusterNet
 from frugalseg.networks.trunks import Trunk
-from frugalseg.task_runs import find_task_run, read_task_config
+from frugalseg.task_runs import find_task_run, read_task_config, run_task
 from frugalseg.training import cluster as training
 from frugalseg.training.agreement import Draw, Turns
+from frugalseg.training.cluster_answers import answer_images
 from frugalseg.training.cluster_plan import make_plan, training_indices
 from frugalseg.training.cluster_tasks import FeatureTask
-from frugalseg.training.features import frozen_features, nearest_images
+from frugalseg.training.features import frozen_features, nearest_images, read_features
 from frugalseg.training.restarts import read_history
+from frugalseg.training.views import Views, test_view
 from shapes import TINY, shapes, train
 
 
@@ -173,19 +172,107 @@ def test_features_are_computed_once(tmp_path: Path) -> None:
     plain, transformed = frozen_features(trunk, plan, images, indices, tmp_path)
     assert transformed.shape == (plan.copies, *plain.shape)
     (file,) = tmp_path.rglob("*.safetensors")
-    other = training.build_net(plan, 2).trunk.eval()  # other weights: what is kept is taken
-    again, _ = frozen_features(other, plan, images, indices, tmp_path)
+    written = file.stat().st_mtime_ns
+    again, _ = frozen_features(trunk, plan, images, indices, tmp_path)
     assert torch.equal(plain, again)
+    assert file.stat().st_mtime_ns == written
     file.write_bytes(file.read_bytes()[:100])  # a damaged file is computed again
     whole, _ = frozen_features(trunk, plan, images, indices, tmp_path)
     assert torch.equal(plain, whole)
+    other = training.build_net(plan, 2).trunk.eval()  # of another seed: features of its own
+    theirs, _ = frozen_features(other, plan, images, indices, tmp_path)
+    assert not torch.equal(plain, theirs)
+    torch.testing.assert_close(read_features(other, plan, images, indices, tmp_path), theirs)
 
 
-def test_frozen_runs_and_auto(tmp_path: Path) -> None:
-    frozen = {"frozen": True, "trunk": "vgg-iic", "components": 8, "neighbours": 4}
+def test_a_frozen_trunk_from_nothing_is_the_one_whose_features_were_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = []
+
+    def gather(*given: Any) -> training.Material:
+        learned.append(whole(*given))
+        return learned[-1]
+
+    whole = training.gather
+    monkeypatch.setattr(training, "gather", gather)
+    images = shapes(60)
+    settings = {"frozen": True, "trunk": "vgg-iic", "components": 8, "restarts": 2}
+    for name, seed in (("run", 3), ("again", 3), ("other", 4)):
+        train(tmp_path / name, images, seed=seed, features=str(tmp_path / "kept"), **settings)
+    run = load_cluster_run(tmp_path / "run")
+    views = Views(**run.plan.views)
+    pixels = torch.from_numpy(images.read_all(views.side, learned[0].indices)).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        features = run.net.reduce(run.net.trunk(test_view(pixels, views)))
+    torch.testing.assert_close(features, learned[0].plain, atol=0.02, rtol=0.02)  # kept as halves
+    for name, value in weights(tmp_path / "run").items():
+        assert torch.equal(value, weights(tmp_path / "again")[name])
+    assert not torch.equal(learned[0].plain, learned[2].plain)
+
+
+def small_trunk() -> nn.Module:
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3))
+    network.num_features = 6
+    return network
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_trunk_that_is_handed_in(frozen: bool, tmp_path: Path) -> None:
+    trunk, images = small_trunk(), shapes()
+    before = {name: value.clone() for name, value in trunk.state_dict().items()}
+    config = ClusterConfig(**TINY | {"frozen": frozen})
+    training.train_clustering(config, tmp_path / "run", False, images=images, trunk=trunk)
+    with pytest.raises(FrugalsegError, match="handed in from Python: hand it in again"):
+        load_cluster_run(tmp_path / "run")
+    run = load_cluster_run(tmp_path / "run", trunk=trunk)
+    assert run.config.trunk == "given"
+    assert answer_images(run, images).probabilities.shape == (60, 3)
+    learned = run.net.trunk.network.state_dict()
+    for name, value in trunk.state_dict().items():
+        assert torch.equal(value, before[name])
+        assert torch.equal(learned[name], value) == frozen, name
+
+
+def test_a_trunk_that_cannot_be_handed_in(tmp_path: Path) -> None:
+    silent, wrong, other = small_trunk(), small_trunk(), small_trunk()
+    del silent.num_features
+    wrong.num_features = 7
+    other[0] = nn.Conv2d(3, 4, 3)
+    says = {
+        silent: "set its attribute num_features",
+        wrong: r"gives \(2, 6\)",
+        other: "2, 1, 24, 24",
+    }
+    for trunk, text in says.items():
+        with pytest.raises(FrugalsegError, match=text):
+            training.train_clustering(
+                ClusterConfig(**TINY), tmp_path / "run", images=shapes(), trunk=trunk
+            )
+    named = ClusterConfig(**TINY | {"trunk": "vgg-iic"})
+    with pytest.raises(FrugalsegError, match="leave one of them out"):
+        training.train_clustering(named, tmp_path / "run", images=shapes(), trunk=small_trunk())
+    with pytest.raises(FrugalsegError, match="hand it in again"):
+        train(tmp_path / "run", trunk="given")
+    assert not (tmp_path / "run").exists()
+
+
+def test_heads_on_frozen_features_find_the_shapes(tmp_path: Path) -> None:
+    images, frozen = shapes(), {"frozen": True, "components": 8, "neighbours": 4}
+    train(tmp_path / "run", images, steps=60, batch=60, rate=0.02, **frozen)
+    answers = answer_images(load_cluster_run(tmp_path / "run"), images)
+    found = answers.probabilities.argmax(1)
+    counts = confusion(found, images.labels, 3, 3)
+    assert accuracy(one_to_one(counts), found, images.labels) > 0.9
+
+
+def test_as_many_clusters_are_trained_as_were_counted(tmp_path: Path) -> None:
+    frozen = {"frozen": True, "components": 8, "neighbours": 4, "over_clusters": 6}
     state = train(tmp_path / "run", clusters="auto", **frozen)
     assert state["clusters"] == state["counts"]["chosen"]
     assert load_cluster_run(tmp_path / "run").net.main.shape == (2, state["clusters"])
+    assert {line["training"] for line in read_history(tmp_path / "run")} == {"count", "cluster"}
 
 
 @pytest.mark.parametrize(

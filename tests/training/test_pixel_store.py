@@ -8,7 +8,13 @@ def test_pieces_are_cut_from_images_of_mixed_sizes() -> None:
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (h, w, 3), np.uint8) for h, w in ((9, 12), (20, 7), (4, 5))]
     labels = [rng.integers(0, 3, image.shape[:2], np.uint8) for image in images]
-    store = PixelStore(images, labels)
+    sizes = [image.shape[:2] for image in images]
+    store, bare = PixelStore(sizes, 3, True), PixelStore(sizes, 3)
+    for i in (2, 0, 1):
+        store.put(i, images[i], labels[i])
+        bare.put(i, images[i])
+    for row, image in zip(store.rows(), images, strict=True):
+        np.testing.assert_array_equal(row, image.reshape(-1, 3))
     places = torch.tensor([0, 1, 2, 1])
     corners = store.corners(places, 6, torch.Generator().manual_seed(0))
     pieces, valid, known = store.cut(places, corners, 6)
@@ -23,5 +29,5 @@ def test_pieces_are_cut_from_images_of_mixed_sizes() -> None:
         np.testing.assert_array_equal(known[k], truth)
     assert bool((valid[0]).all())
     assert not bool(valid[2].all())
-    assert PixelStore(images).cut(places, corners, 6)[2].eq(255).all()
+    assert bare.cut(places, corners, 6)[2].eq(255).all()
     assert store.to("cpu") is store

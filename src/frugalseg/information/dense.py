@@ -72,6 +72,8 @@ def iic_segmentation_loss(
     max_displacement: int = 10,
     entropy_weight: float = 1.0,
     per_displacement: bool = True,
+    *,
+    local: bool = False,
 ) -> Tensor:
     """Loss of invariant information clustering for segmentation (Ji et al. 2019, eq. 5).
 
@@ -89,6 +91,7 @@ def iic_segmentation_loss(
         max_displacement: d, at least 0, in pixels; at 0 the loss is that of paired pixels.
         entropy_weight: see :func:`mutual_information`.
         per_displacement: one joint for each displacement, or one for all.
+        local: the loss of this process's images alone: the others need not ask for theirs.
 
     Returns:
         A scalar, or ``(S)``, in nats; at weight 1 between ``-ln k`` and 0. Displacements without
@@ -108,7 +111,8 @@ def iic_segmentation_loss(
         counts = displaced_joint(p, q, max_displacement, valid)
     else:
         counts = _count_all(p, q, max_displacement, valid)[..., None, None, :, :]
-    counts = sum_over_processes(counts)
+    if not local:
+        counts = sum_over_processes(counts)
     some = counts.sum((-2, -1)) > 0
     # an even joint in place of none: finite, with no information, and cut off from the counts
     joint = joint_from_counts(torch.where(some[..., None, None], counts, 1))

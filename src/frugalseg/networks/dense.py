@@ -19,6 +19,7 @@ from frugalseg.networks.pretrained import (
     load_efficientnet_lite0,
     suggestion,
 )
+from frugalseg.networks.trunks import answered_shape
 
 FUSED = (8, 16, 32)  # strides whose maps are joined, by default
 _SMP = ("unet", "pspnet", "deeplabv3plus")
@@ -173,6 +174,25 @@ def build_dense_trunk(
     if name.partition(":")[0] in _SMP:
         return _smp(name, channels, pretrained)
     return _timm(name, channels, pretrained, strides)
+
+
+def check_maps(trunk: DenseTrunk, channels: int, size: int) -> None:
+    """Refuse a network that does not take images of a run, or gives other maps than it says.
+
+    Args:
+        trunk: left in evaluation mode.
+        channels, size: of the images.
+
+    Raises:
+        FrugalsegError: it cannot be used.
+    """
+    shape = answered_shape(trunk, (1, channels, size, size))
+    side = -(-size // trunk.stride)
+    if shape != (1, trunk.num_features, side, side):
+        raise FrugalsegError(
+            f"The trunk that was handed in gives {shape} for an image of {size} x {size} pixels, "
+            f"not (1, {trunk.num_features}, {side}, {side}), as its num_features and stride say."
+        )
 
 
 def _own(network: nn.Module) -> DenseTrunk:

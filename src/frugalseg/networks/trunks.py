@@ -157,6 +157,40 @@ def _own_trunk(network: nn.Module) -> Trunk:
     return Trunk(network, number)
 
 
+def check_features(trunk: Trunk, channels: int, size: int) -> None:
+    """Refuse a network that does not take images of a run, or gives other features than it says.
+
+    Args:
+        trunk: left in evaluation mode.
+        channels, size: of the images.
+
+    Raises:
+        FrugalsegError: it cannot be used.
+    """
+    shape = answered_shape(trunk, (2, channels, size, size))
+    if shape != (2, trunk.num_features):
+        raise FrugalsegError(
+            f"The trunk that was handed in gives {shape} for 2 images, not (2, "
+            f"{trunk.num_features}) or maps of it, as its num_features says."
+        )
+
+
+def answered_shape(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of what a network gives for black images of a shape; it is left in evaluation mode.
+
+    Raises:
+        FrugalsegError: it fails.
+    """
+    try:
+        with torch.no_grad():
+            return tuple(network.eval()(torch.zeros(shape)).shape)
+    except Exception as error:  # whatever a network of the user's may raise
+        raise FrugalsegError(
+            f"The trunk that was handed in does not take images {shape} "
+            f"({' '.join(str(error).split())[:200]})."
+        ) from error
+
+
 def _timm_trunk(name: str, channels: int, pretrained: bool) -> Trunk:
     mend_torchvision()
     import timm

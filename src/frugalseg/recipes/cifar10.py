@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from frugalseg.cluster_runs import ClusterConfig
+from frugalseg.cluster_runs import ClusterConfig, build_net
 from frugalseg.recipes.clustering import (
     Say,
     all_results,
@@ -98,7 +98,7 @@ def run_cifar10_features(
     names = [f"k-means-{split}-{seed}" for seed in seeds]
     if not all((out / f"{name}.json").exists() for name in names):
         plan = make_plan(config, images)
-        material = gather(config, plan, images, runs, False, say)
+        material = gather(config, plan, images, build_net(plan, 2).trunk, runs, False, say)
         assert material.plain is not None
         features = material.plain.numpy()
         for seed, name in zip(seeds, names, strict=True):

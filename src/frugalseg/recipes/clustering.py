@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frugalseg.cluster_runs import WEIGHTS, ClusterConfig, load_cluster_run
+from frugalseg.cluster_runs import ClusterConfig, load_cluster_run
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.evaluation.cluster_results import (
     cluster_result,
@@ -20,6 +20,7 @@ from frugalseg.evaluation.cluster_results import (
 )
 from frugalseg.files import write_whole
 from frugalseg.information import agreement_scores, clustering_health
+from frugalseg.task_runs import WEIGHTS
 
 Say = Callable[[str], None]
 

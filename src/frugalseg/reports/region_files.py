@@ -175,13 +175,10 @@ def answer_regions(
         FrugalsegError: there is no such split, an image or a mask cannot be read, or a file cannot
             be written.
     """
-    indices = data.indices(split)
     kinds = data.classes.names if data.classes else ()
     tally = RegionTally(run, len(kinds))
-    places = max(16, min(OF_EACH, PLACES // len(indices)))
-    for i in progress(indices):
-        seen = see(run, data.paths[i], data.images.names[i], places)
-        tally.add(seen, data.truth(int(i)))
+    for seen, truth in _see_all(run, data, data.indices(split), progress):
+        tally.add(seen, truth)
         if writer:
             writer.write(seen)
         if watch:
@@ -190,18 +187,33 @@ def answer_regions(
     names = region_names(tally.counts, run.classes, kinds) if scored else run.region_names
     if writer:
         writer.finish(names)
-    health = tally.health
-    own = data.images.root.resolve() == Path(run.config.data).resolve()
-    if own and split == run.config.split:
-        health["agreement"] = run.state["health"]["agreement"]
     result = cluster_result(
         what_was_run(run, data, split),
-        health,
+        _with_agreement(tally.health, run, data, split),
         run.state["losses"],
         region_scores(tally.counts, kinds) if scored else None,
         TASK,
     )
     return {**result, "names": list(names)}
+
+
+def _see_all(
+    run: DiscoverRun, data: RegionImages, indices: NDArray[np.int64], progress: Progress
+) -> Iterator[tuple[Seen, NDArray[np.uint8] | None]]:
+    """Answers for one image after the other, and its mask."""
+    places = max(16, min(OF_EACH, PLACES // len(indices)))
+    for i in progress(indices):
+        yield see(run, data.paths[i], data.images.names[i], places), data.truth(int(i))
+
+
+def _with_agreement(
+    health: dict[str, float], run: DiscoverRun, data: RegionImages, split: str
+) -> dict[str, float]:
+    """Health with the agreement of views, known of the images that were learned from alone."""
+    own = data.images.root.resolve() == Path(run.config.data).resolve()
+    if own and split == run.config.split:
+        health["agreement"] = run.state["health"]["agreement"]
+    return health
 
 
 def finer_counts(

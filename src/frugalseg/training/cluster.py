@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from frugalseg._memory import keep_freed_memory
 from frugalseg.cluster_runs import ClusterConfig, Plan, build_net
@@ -17,7 +17,8 @@ from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
 from frugalseg.information import clustering_health, iic_loss
 from frugalseg.networks.heads import ClusterNet, principal_directions, project
-from frugalseg.networks.trunks import settle_batch_norm
+from frugalseg.networks.trunks import Trunk, check_features, settle_batch_norm
+from frugalseg.task_runs import with_given_trunk
 from frugalseg.training.agreement import Turns
 from frugalseg.training.cluster_plan import (
     make_plan,
@@ -46,6 +47,7 @@ class Material:
         pixels: (N, C, side, side) uint8, where the trunk learns.
         plain, transformed, near: reduced features and neighbours, where it is frozen.
         scale: mean, standard deviation and directions by which they were reduced.
+        trunk: that computed them.
     """
 
     places: dict[str, NDArray[np.int64]]
@@ -56,6 +58,7 @@ class Material:
     transformed: Tensor | None = None
     near: Tensor | None = None
     scale: tuple[Tensor, Tensor, Tensor] | None = None
+    trunk: Trunk | None = None
 
 
 def train_clustering(
@@ -64,6 +67,7 @@ def train_clustering(
     progress: bool = True,
     say: Say = lambda text: None,
     images: ImageSet | None = None,
+    trunk: nn.Module | None = None,
 ) -> None:
     """Train a run from its configuration, or go on with an unfinished one.
 
@@ -73,6 +77,8 @@ def train_clustering(
         progress: show progress bars.
         say: is told, in words, what begins.
         images: the set, where it is open already.
+        trunk: a network of one's own in place of a named one; a copy is trained, from its weights.
+            What it must take, give and say: :func:`frugalseg.networks.trunks.build_trunk`.
 
     Raises:
         FrugalsegError: what the user can mend; all that can be known is known before the folder is
@@ -81,37 +87,49 @@ def train_clustering(
     from frugalseg.training.fit import check_hardware
 
     keep_freed_memory()
+    config = with_given_trunk(config, trunk)
     images = images or open_image_data(config)
     plan = make_plan(config, images)
     check_hardware(*hardware(config))
     if state_of_run(folder, config).get("finished"):
         say(f"{folder} is finished already.")
         return
-    # unknown trunks and missing weights are found before anything is written
-    build_net(plan, 2 if config.clusters == "auto" else config.clusters)
+    # unknown trunks and missing weights are found before anything is written; a frozen trunk
+    # without weights is drawn here, once for all restarts and for every start of the same seed
+    seed_everything(config.seed)
+    build = partial(build_net, plan, trunk=trunk)
+    first = build(2).trunk
+    if trunk is not None:
+        check_features(first, plan.channels, plan.views["size"])
     begin_run(folder, config)
-    material = gather(config, plan, images, folder, progress, say)
+    material = gather(config, plan, images, first, folder, progress, say)
     found: dict[str, Any] = {"class_names": list(images.class_names)}
     clusters = config.clusters
     if clusters == "auto":
-        found["counts"] = _count(config, plan, material, folder, progress, say)
+        found["counts"] = _count(config, plan, build, material, folder, progress, say)
         clusters = int(found["counts"]["chosen"])
 
     def make(seed: int, lowest: Path) -> ClusterTask:
-        return make_task(config, plan, build_net(plan, clusters), material, seed, lowest)
+        return make_task(config, plan, build(clusters), material, seed, lowest)
 
     groups, judged = (clusters, "clusters"), partial(judge, material=material)
     train_restarts(config, folder, plan, groups, make, judged, found, progress, say)
 
 
 def _count(
-    config: ClusterConfig, plan: Plan, material: Material, folder: Path, progress: bool, say: Say
+    config: ClusterConfig,
+    plan: Plan,
+    build: Callable[[int], ClusterNet],
+    material: Material,
+    folder: Path,
+    progress: bool,
+    say: Say,
 ) -> dict[str, Any]:
     """Choose the number of clusters from an overclustering trained first."""
     from frugalseg.training.count import count_clusters
 
     seed_everything(config.seed)
-    task = make_task(config, plan, build_net(plan, 2), material, config.seed, order=("over",))
+    task = make_task(config, plan, build(2), material, config.seed, order=("over",))
 
     def answers() -> tuple[Tensor, Tensor]:
         judge(task, material)  # settles batch norm
@@ -125,11 +143,12 @@ def gather(
     config: ClusterConfig,
     plan: Plan,
     images: ImageSet,
+    trunk: Trunk,
     folder: Path,
     progress: bool,
     say: Say,
 ) -> Material:
-    """Read the images, or compute the features of a frozen trunk.
+    """Read the images, or compute the features of a frozen trunk, which is kept beside them.
 
     Raises:
         FrugalsegError: an image cannot be read, or all are equal.
@@ -145,7 +164,7 @@ def gather(
         stacked = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
         return Material(places, order, labels, pixels=stacked)
     say(f"Computing features of {len(order)} images, {1 + plan.copies} views each")
-    trunk = build_net(plan, 2).trunk.eval()
+    trunk.eval()
     if torch.cuda.is_available():
         trunk = trunk.cuda()
     kept = Path(config.features) if config.features else folder / "checkpoints" / "features"
@@ -156,7 +175,7 @@ def gather(
     plain = project(plain, *scale)
     transformed = torch.stack([project(some, *scale) for some in transformed])
     near = nearest_images(plain, plan.neighbours) if plan.neighbours else None
-    return Material(places, order, labels, None, plain, transformed, near, scale)
+    return Material(places, order, labels, None, plain, transformed, near, scale, trunk.cpu())
 
 
 def make_task(
@@ -180,6 +199,8 @@ def make_task(
     assert material.plain is not None
     assert material.transformed is not None
     assert material.scale is not None
+    assert material.trunk is not None
+    net.trunk.load_state_dict(material.trunk.state_dict())
     net.centre, net.spread, net.directions = material.scale
     features = {"plain": material.plain, "transformed": material.transformed}
     return FeatureTask(*first, **features, near=material.near, **common)

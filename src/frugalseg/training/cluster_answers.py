@@ -45,6 +45,31 @@ def answer_images(
             f"{images.root} has no split {split!r}: there are {', '.join(images.splits)}."
         )
     indices = images.splits[split]
+    main, over = _soft_answers(run, images, indices, progress)
+    chosen, finer = main[run.sub_head], over[run.over_sub_head]
+    if "over" not in run.config.order:  # it learned nothing: the main head stands for both
+        finer = chosen
+    health = clustering_health(chosen)
+    own = images.root.resolve() == Path(run.config.data).resolve() and split == run.config.split
+    if own and "agreement" in run.state["health"]:
+        health["agreement"] = run.state["health"]["agreement"]
+    return Answers(
+        tuple(images.names[i] for i in indices),
+        indices,
+        chosen.numpy(),
+        finer.numpy(),
+        main.argmax(-1).numpy(),
+        tuple(float(loss) for loss in run.state["losses"]),
+        health,
+        None if images.labels is None else images.labels[indices],
+        images.class_names,
+    )
+
+
+def _soft_answers(
+    run: ClusterRun, images: ImageSet, indices: NDArray[np.int64], progress: Progress
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(S, N, k) of the main head and (S, N, K) of the overclustering head, on the CPU."""
     views = Views(**run.plan.views)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = run.net.to(device).eval()
@@ -61,25 +86,7 @@ def answer_images(
                 features = kept[k * PIECE : (k + 1) * PIECE].to(device)
             main.append(net.answer(features, "main").float().cpu())
             over.append(net.answer(features, "over").float().cpu())
-    everything = torch.cat(main, 1)
-    health = clustering_health(everything[run.sub_head])
-    finer = torch.cat(over, 1)[run.over_sub_head]
-    if "over" not in run.config.order:  # it learned nothing: the main head stands for both
-        finer = everything[run.sub_head]
-    own = images.root.resolve() == Path(run.config.data).resolve() and split == run.config.split
-    if own and "agreement" in run.state["health"]:
-        health["agreement"] = run.state["health"]["agreement"]
-    return Answers(
-        tuple(images.names[i] for i in indices),
-        indices,
-        everything[run.sub_head].numpy(),
-        finer.numpy(),
-        everything.argmax(-1).numpy(),
-        tuple(float(loss) for loss in run.state["losses"]),
-        health,
-        None if images.labels is None else images.labels[indices],
-        images.class_names,
-    )
+    return torch.cat(main, 1), torch.cat(over, 1)
 
 
 def _kept_features(
@@ -88,4 +95,4 @@ def _kept_features(
     """Features of these very images that the training has left in its --features folder."""
     if not (run.plan.frozen and run.config.features):
         return None
-    return read_features(run.plan, images, indices, Path(run.config.features))
+    return read_features(run.net.trunk, run.plan, images, indices, Path(run.config.features))

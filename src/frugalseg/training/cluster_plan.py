@@ -1,7 +1,6 @@
 """What a clustering configuration means for the images at hand, checked before work starts."""
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,14 @@ from frugalseg.data.image_sets import ImageSet, Progress, open_images
 from frugalseg.errors import FrugalsegError
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
 from frugalseg.networks.trunks import TRUNKS
-from frugalseg.training.limits import either, limits_of_heads, refuse_out_of_range
+from frugalseg.task_runs import GIVEN
+from frugalseg.training.limits import (
+    either,
+    known_views,
+    limits_of_heads,
+    refuse_out_of_range,
+    with_view_options,
+)
 from frugalseg.training.views import PRESETS, Views
 
 SMALL = 32  # images up to this side are no photographs
@@ -85,10 +91,10 @@ def make_plan(config: ClusterConfig, images: ImageSet) -> Plan:
     count = len(images.splits[config.split])
     _check_numbers(config, count)
     name = _preset(config, images)
-    views = _views(config, name)
+    views = with_view_options(PRESETS[name], config.view_options)
     defaults = _DEFAULTS.get(name, _DEFAULTS["stl"])
     trunk = config.trunk or defaults.trunk
-    own = trunk in TRUNKS
+    own = trunk in TRUNKS or trunk == GIVEN
     pretrained = not own if config.pretrained is None else config.pretrained
     frozen = pretrained if config.frozen is None else config.frozen
     if own and pretrained:
@@ -146,32 +152,13 @@ def _over_clusters(config: ClusterConfig, batch: int) -> int:
 
 def _preset(config: ClusterConfig, images: ImageSet) -> str:
     if config.views is not None:
-        if config.views not in PRESETS:
-            close = difflib.get_close_matches(config.views, PRESETS, 1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise FrugalsegError(
-                f"There are no views {config.views!r}{hint}: choose among {', '.join(PRESETS)}."
-            )
-        return config.views
+        return known_views(config.views)
     side = int(images.sizes.max())
     if side <= SMALL and images.read(0).shape[2] == 1:
         return "digits" if side <= 12 else "mnist"
     if config.trunk in TRUNKS:
         return "cifar" if side <= SMALL else "stl"
     return "photo"
-
-
-def _views(config: ClusterConfig, name: str) -> Views:
-    known = {f.name for f in dataclasses.fields(Views)}
-    unknown = sorted(set(config.view_options) - known)
-    if unknown:
-        raise FrugalsegError(
-            f"Views have no setting {unknown[0]!r}: there are {', '.join(sorted(known))}."
-        )
-    try:
-        return dataclasses.replace(PRESETS[name], **config.view_options)
-    except (ValueError, TypeError) as error:
-        raise FrugalsegError(f"--view-options cannot be used: {error}.") from error
 
 
 def _check_numbers(config: ClusterConfig, count: int) -> None:

@@ -73,7 +73,7 @@ def feature_maps(
         views: how they are made.
         progress: wraps the loop over batches.
     """
-    device = next(net.trunk.parameters()).device
+    device = net.trunk.mean.device
     starts = range(0, len(pictures), BATCH)
     # components are found first: full features of all pictures would not fit into memory
     rng = np.random.default_rng(0)

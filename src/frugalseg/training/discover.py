@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from frugalseg._memory import keep_freed_memory
 from frugalseg.data.region_images import RegionImages
@@ -15,6 +15,7 @@ from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan, build_discover
 from frugalseg.information import clustering_health
 from frugalseg.networks.dense_heads import DiscoverNet
 from frugalseg.networks.trunks import settle_batch_norm
+from frugalseg.task_runs import with_given_trunk
 from frugalseg.training.agreement import Turns
 from frugalseg.training.dense_views import plain_frame
 from frugalseg.training.discover_plan import dense_views, make_discover_plan, open_discover_data
@@ -33,6 +34,7 @@ def train_discovery(
     progress: bool = True,
     say: Say = lambda text: None,
     data: RegionImages | None = None,
+    trunk: nn.Module | None = None,
 ) -> None:
     """Train a run from its configuration, or go on with an unfinished one.
 
@@ -42,6 +44,8 @@ def train_discovery(
         progress: show progress bars.
         say: is told, in words, what begins.
         data: the images, where they are open already.
+        trunk: a network of one's own in place of a named one; a copy is trained, from its weights.
+            What it must take, give and say: :func:`frugalseg.networks.dense.build_dense_trunk`.
 
     Raises:
         FrugalsegError: what the user can mend; all that can be known is known before the folder is
@@ -50,25 +54,27 @@ def train_discovery(
     from frugalseg.training.fit import check_hardware
 
     keep_freed_memory()
+    config = with_given_trunk(config, trunk)
     data = data or open_discover_data(config)
-    plan = make_discover_plan(config, data)
+    plan = make_discover_plan(config, data, trunk)
     check_hardware(*hardware(config))
     if state_of_run(folder, config).get("finished"):
         say(f"{folder} is finished already.")
         return
-    # missing weights are found before anything is written
-    net = build_discover_net(plan, 2 if config.classes == "auto" else config.classes)
-    material = gather_regions(config, plan, data, net, progress, say)
+    # missing weights are found before anything is written; a frozen trunk without weights is drawn
+    # here, once for all restarts and for every start of the same seed
+    seed_everything(config.seed)
+    build = partial(build_discover_net, plan, trunk=trunk)
+    material = gather_regions(config, plan, data, build(2), progress, say)
     begin_run(folder, config)
     found: dict[str, Any] = {"pictures": material.count}
     classes = config.classes
     if classes == "auto":
-        found["counts"] = _count(config, plan, material, folder, progress, say)
+        found["counts"] = _count(config, plan, build, material, folder, progress, say)
         classes = int(found["counts"]["chosen"])
 
     def make(seed: int, lowest: Path) -> DiscoverTask:
-        net = build_discover_net(plan, classes)
-        return make_discover_task(config, plan, net, material, seed, lowest)
+        return make_discover_task(config, plan, build(classes), material, seed, lowest)
 
     groups, judged = (classes, "regions"), partial(judge_regions, count=material.count)
     train_restarts(config, folder, plan, groups, make, judged, found, progress, say)
@@ -93,6 +99,8 @@ def make_discover_task(
         return PixelTask(*first, store=material.store, views=dense_views(plan), **common)
     assert material.maps is not None
     assert material.scale is not None
+    assert material.trunk is not None
+    net.trunk.load_state_dict(material.trunk.state_dict())
     net.trunk.requires_grad_(False)
     net.centre, net.spread, net.directions = material.scale
     maps = vars(material.maps)
@@ -136,6 +144,7 @@ def judge_regions(task: DiscoverTask, count: int) -> dict[str, Any]:
 def _count(
     config: DiscoverConfig,
     plan: DiscoverPlan,
+    build: Callable[[int], DiscoverNet],
     material: RegionMaterial,
     folder: Path,
     progress: bool,
@@ -145,8 +154,7 @@ def _count(
     from frugalseg.training.count import count_clusters
 
     seed_everything(config.seed)
-    net = build_discover_net(plan, 2)
-    task = make_discover_task(config, plan, net, material, config.seed, order=("over",))
+    task = make_discover_task(config, plan, build(2), material, config.seed, order=("over",))
 
     def answers() -> tuple[Tensor, Tensor]:
         judge_regions(task, material.count)  # settles batch norm

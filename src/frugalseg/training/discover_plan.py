@@ -1,19 +1,31 @@
 """What the configuration of a discovery means for the images at hand, checked before it starts."""
 
 import dataclasses
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
 
 from frugalseg.data.image_sets import Progress
 from frugalseg.data.region_images import RegionImages, open_region_images
-from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan
+from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan, build_discover_net
 from frugalseg.errors import FrugalsegError
-from frugalseg.networks.dense import DENSE_TRUNKS, FUSED, build_dense_trunk
+from frugalseg.networks.dense import DENSE_TRUNKS, FUSED, check_maps
 from frugalseg.networks.pretrained import DEFAULT_ENCODER
+from frugalseg.task_runs import GIVEN
 from frugalseg.training.dense_views import CHANNELS, DenseViews
-from frugalseg.training.limits import either, limits_of_heads, refuse_out_of_range
+from frugalseg.training.limits import (
+    either,
+    limits_of_heads,
+    refuse_out_of_range,
+    with_view_options,
+)
 
 PHOTO_SIDE = 256  # pixels of the shorter side at which pretrained networks see photographs
+LARGE_SIDE = 512  # where images are larger, a trunk that learns sees them at this shorter side
+MEMORY = 8 << 30  # bytes that images may take, unless --pictures asks for more of them
 FEWEST = 2  # images
+MOST_FINER = 255  # regions: maps of them are bytes, of which 255 stands for no answer
 
 
 def open_discover_data(config: DiscoverConfig, progress: Progress = iter) -> RegionImages:
@@ -33,25 +45,32 @@ def open_discover_data(config: DiscoverConfig, progress: Progress = iter) -> Reg
     return data
 
 
-def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPlan:
+def make_discover_plan(
+    config: DiscoverConfig, data: RegionImages, trunk: nn.Module | None = None
+) -> DiscoverPlan:
     """Fill in what the configuration leaves to the data, and refuse what cannot work.
+
+    Args:
+        config: the configuration.
+        data: the images.
+        trunk: the network, where one is handed in.
 
     Raises:
         FrugalsegError: too few images, a number out of range, or settings that do not go together.
     """
     sizes = data.images.sizes[data.indices(config.split)]
     _check_numbers(config, len(sizes))
-    trunk = config.trunk or (DEFAULT_ENCODER if config.channels == "rgb" else "vgg-seg")
-    own = trunk in DENSE_TRUNKS
+    name = config.trunk or (DEFAULT_ENCODER if config.channels == "rgb" else "vgg-seg")
+    own = name in DENSE_TRUNKS or name == GIVEN
     pretrained = not own if config.pretrained is None else config.pretrained
     frozen = pretrained if config.frozen is None else config.frozen
-    side = either(config.side, PHOTO_SIDE if pretrained else 0)
+    side = _side(config, pretrained, sizes)
     crop = either(config.crop, (side or PHOTO_SIDE) if frozen else 128)
     if not side:
         crop = min(crop, int(sizes.max()))
     defaults = _Defaults(8, 600, 5e-3, 64) if frozen else _Defaults(16, 2000, 1e-3, 0)
     plan = DiscoverPlan(
-        trunk=trunk,
+        trunk=name,
         width=config.width,
         in_channels=CHANNELS[config.channels],
         pretrained=pretrained,
@@ -64,7 +83,7 @@ def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPl
         sub_heads=either(config.sub_heads, 4 if frozen else 1),
         side=side,
         crop=crop,
-        pictures=either(config.pictures, 600 if frozen else 10**9),
+        pictures=_pictures(config, frozen, side, sizes),
         copies=config.copies,
         displacement=either(config.displacement, 1 if frozen else 10),
         loss_at=config.loss_at,
@@ -75,13 +94,31 @@ def make_discover_plan(config: DiscoverConfig, data: RegionImages) -> DiscoverPl
         entropy_weight=config.entropy_weight,
         views=dataclasses.asdict(_views(config, frozen)),
     )
-    _check_plan(config, plan, sizes)
+    _check_plan(config, plan, sizes, trunk)
     return plan
 
 
 def dense_views(plan: DiscoverPlan) -> DenseViews:
     """The views of a plan."""
     return DenseViews(**plan.views)
+
+
+def bands_of(config: DiscoverConfig) -> int:
+    """Values of a pixel, as it is read."""
+    return 4 if config.channels == "rgbi" else 3
+
+
+def memory_of(config: DiscoverConfig, side: int, sizes: NDArray[np.int64]) -> float:
+    """Bytes that images take, with the labels of those that have masks.
+
+    Args:
+        config: says what is kept of a pixel.
+        side: to which their shorter side is brought; 0 leaves them as they are.
+        sizes: (N, 2) heights and widths.
+    """
+    factors = side / sizes.min(1) if side else np.ones(len(sizes))
+    pixels = (sizes.prod(1) * factors**2).sum()
+    return float(pixels) * (bands_of(config) + (config.masks is not None))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,24 +131,30 @@ class _Defaults:
     hidden: int
 
 
+def _side(config: DiscoverConfig, pretrained: bool, sizes: NDArray[np.int64]) -> int:
+    if config.side is not None:
+        return config.side
+    if pretrained:
+        return PHOTO_SIDE
+    return LARGE_SIDE if np.median(sizes.min(1)) > LARGE_SIDE else 0
+
+
+def _pictures(config: DiscoverConfig, frozen: bool, side: int, sizes: NDArray[np.int64]) -> int:
+    if config.pictures is not None:
+        return config.pictures
+    fitting = int(MEMORY * len(sizes) / memory_of(config, side, sizes))
+    return max(FEWEST, min(600, fitting) if frozen else fitting)
+
+
 def _over_classes(config: DiscoverConfig) -> int:
     if config.over_classes is not None:
         return config.over_classes
-    return 20 if config.classes == "auto" else 5 * config.classes
+    return 20 if config.classes == "auto" else min(5 * config.classes, MOST_FINER)
 
 
 def _views(config: DiscoverConfig, frozen: bool) -> DenseViews:
-    known = {f.name for f in dataclasses.fields(DenseViews)} - {"channels"}
-    unknown = sorted(set(config.view_options) - known)
-    if unknown:
-        raise FrugalsegError(
-            f"Views have no setting {unknown[0]!r}: there are {', '.join(sorted(known))}."
-        )
-    options: dict[str, Any] = {"scale": (0.7, 1.3)} if frozen else {}
-    try:
-        return DenseViews(config.channels, **(options | config.view_options))
-    except (ValueError, TypeError) as error:
-        raise FrugalsegError(f"--view-options cannot be used: {error}.") from error
+    views = DenseViews(config.channels, scale=(0.7, 1.3) if frozen else (1.0, 1.0))
+    return with_view_options(views, config.view_options, fixed={"channels"})
 
 
 def _check_numbers(config: DiscoverConfig, count: int) -> None:
@@ -128,23 +171,40 @@ def _check_numbers(config: DiscoverConfig, count: int) -> None:
         raise FrugalsegError(
             f"{config.classes} kinds of region are no division: ask for 2 to 254, or auto."
         )
+    if config.over_classes is not None and config.over_classes > MOST_FINER:
+        raise FrugalsegError(
+            f"{config.over_classes} finer regions are more than a label image can hold: "
+            f"ask for {MOST_FINER} --over-classes at most."
+        )
     if count < FEWEST:
         raise FrugalsegError(f"{config.data}: {count} image is too few: give {FEWEST} or more.")
     if config.masked and config.masks is None:
         raise FrugalsegError("--masked learns from labelled pixels: say where with --masks.")
 
 
-def _check_plan(config: DiscoverConfig, plan: DiscoverPlan, sizes: Any) -> None:
+def _check_plan(
+    config: DiscoverConfig, plan: DiscoverPlan, sizes: NDArray[np.int64], given: nn.Module | None
+) -> None:
     """Settings that do not go together; networks and weights that cannot be had."""
-    if plan.pretrained and plan.trunk in DENSE_TRUNKS:
+    if plan.pretrained and plan.trunk in (*DENSE_TRUNKS, GIVEN):
         raise FrugalsegError(
             f"There are no pretrained weights of {plan.trunk}: leave out --pretrained."
         )
     if plan.frozen and config.masked:
         raise FrugalsegError("--masked is for trunks that learn: add --no-frozen.")
-    trunk = build_dense_trunk(
-        plan.trunk, plan.in_channels, plan.width, False, plan.strides, plan.published_borders
-    )
+    if plan.published_borders and (plan.trunk != "vgg-seg" or plan.frozen):
+        raise FrugalsegError(
+            "--published-borders is for the paper's network, learned from the images: "
+            "add --trunk vgg-seg --no-frozen, or leave it out."
+        )
+    if plan.frozen and plan.loss_at == "pixels":
+        raise FrugalsegError(
+            "--loss-at pixels is for trunks that learn, frozen features are compared where they "
+            "are: add --no-frozen, or leave it out."
+        )
+    trunk = build_discover_net(plan, 2, pretrained=False, trunk=given).trunk
+    if given is not None:
+        check_maps(trunk, plan.in_channels, plan.crop)
     least = plan.side or int(sizes.min())
     if min(least, plan.crop) <= 2 * trunk.stride:
         raise FrugalsegError(

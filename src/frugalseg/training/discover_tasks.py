@@ -70,14 +70,20 @@ class DiscoverTask(AgreementTask):
         """(n, h, w) class indices where answers are compared, 255 where unknown; of the watched."""
         return None
 
-    def loss(self, head: str, answers: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """(S) losses of the sub-heads (Ji et al. 2019, eq. 5)."""
+    def loss(
+        self, head: str, answers: tuple[Tensor, Tensor, Tensor], local: bool = False
+    ) -> Tensor:
+        """(S) losses of the sub-heads (Ji et al. 2019, eq. 5), over all processes unless local."""
         weight = self.config.over_entropy_weight
         if head == "main":
             weight = self.plan.entropy_weight
         reach, each = self.plan.displacement, self.config.per_displacement
         return iic_segmentation_loss(
-            *answers, max_displacement=reach, entropy_weight=weight, per_displacement=each
+            *answers,
+            max_displacement=reach,
+            entropy_weight=weight,
+            per_displacement=each,
+            local=local,
         )
 
     def training_step(self, batch: Any, index: int) -> Any:
@@ -95,7 +101,9 @@ class DiscoverTask(AgreementTask):
         parts = torch.split(places, self.plan.batch)
         for k, part in enumerate(parts):
             p, q, valid = self.assign(head, part, generator(k))
-            losses.append(self.loss(head, (p, q, valid)) * (len(part) / len(places)))
+            # the main process alone measures a training: the others would never join a sum
+            loss = self.loss(head, (p, q, valid), local=True)
+            losses.append(loss * (len(part) / len(places)))
             some = _places(valid, PLACES // len(parts), k)
             first.append(_at(p, some))
             second.append(_at(q, some))

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from frugalseg.cluster_runs import Plan
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.files import write_whole
+from frugalseg.networks.trunks import Trunk
 from frugalseg.training.cluster_plan import view_settings
 from frugalseg.training.views import test_view, transformed_views
 
@@ -24,7 +25,7 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 def frozen_features(
-    trunk: nn.Module,
+    trunk: Trunk,
     plan: Plan,
     images: ImageSet,
     indices: NDArray[np.int64],
@@ -35,7 +36,7 @@ def frozen_features(
 
     What lies in the folder already, from an interrupted call or from another run of the same trunk,
     views and images, is read and not computed. The transformed views do not depend on the run's
-    seed, so that runs can share them.
+    seed, so that runs of a pretrained trunk can share them.
 
     Args:
         trunk: in evaluation mode.
@@ -51,7 +52,7 @@ def frozen_features(
     Raises:
         FrugalsegError: an image cannot be read, or the folder cannot be written.
     """
-    place = folder / _key(plan, images, indices)
+    place = folder / _key(trunk, plan, images, indices)
     pieces = [indices[i : i + PIECE] for i in range(0, len(indices), PIECE)]
     found = [
         _piece(trunk, plan, images, piece, place / f"{k:05d}.safetensors", k)
@@ -62,25 +63,30 @@ def frozen_features(
 
 
 def read_features(
-    plan: Plan, images: ImageSet, indices: NDArray[np.int64], folder: Path
+    trunk: Trunk, plan: Plan, images: ImageSet, indices: NDArray[np.int64], folder: Path
 ) -> Tensor | None:
     """Features ``(N, F)`` of plain views that :func:`frozen_features` has left; None without."""
-    place = folder / _key(plan, images, indices)
+    place = folder / _key(trunk, plan, images, indices)
     count = -(-len(indices) // PIECE)
     kept = [_read_piece(place / f"{k:05d}.safetensors") for k in range(count)]
     whole = [piece[0] for piece in kept if piece is not None]
     return torch.cat(whole) if len(whole) == count else None
 
 
-def _key(plan: Plan, images: ImageSet, indices: NDArray[np.int64]) -> str:
+def _key(trunk: Trunk, plan: Plan, images: ImageSet, indices: NDArray[np.int64]) -> str:
     deciding = [plan.trunk, plan.pretrained, plan.copies, plan.views, str(images.root.resolve())]
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode())
     digest.update("\n".join(images.names[i] for i in indices).encode())
+    if not plan.pretrained:  # the name does not say which weights: another seed draws others
+        digest.update(str(trunk).encode())
+        for name, value in trunk.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
 
 
 def _piece(
-    trunk: nn.Module, plan: Plan, images: ImageSet, piece: NDArray[np.int64], path: Path, key: int
+    trunk: Trunk, plan: Plan, images: ImageSet, piece: NDArray[np.int64], path: Path, key: int
 ) -> Tensor:
     """(1 + V, n, F) of the images of one file, from the file where it is there and whole."""
     from safetensors.torch import save
@@ -90,7 +96,7 @@ def _piece(
         return kept
     views = view_settings(plan)
     rng = torch.Generator().manual_seed(key)
-    device = next(trunk.parameters()).device
+    device = trunk.mean.device
     found = []
     with torch.inference_mode():
         for start in range(0, len(piece), BATCH):

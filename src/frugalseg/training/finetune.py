@@ -16,8 +16,6 @@ from torch.utils.data import DataLoader
 
 from frugalseg.cluster_runs import ClusterRun, load_cluster_run
 from frugalseg.data.image_sets import ImageSet
-from frugalseg.errors import FrugalsegError
-from frugalseg.evaluation.results import write_environment
 from frugalseg.files import write_whole
 from frugalseg.finetune_runs import (
     NEEDS,
@@ -120,8 +118,8 @@ def train_finetuning(
     views, parts = choose_views(config, run), choose_parts(config, images)
     begin_run(folder, config, NEEDS)
     say(f"Learning {len(images.class_names)} classes from {len(parts.learned)} labels")
-    settings = (views, config.steps, config.batch, config.rate, config.seed, progress)
-    net = _teach(_network(config, run, images, views), images, parts.learned, folder, *settings)
+    net = _network(config, run, images, views)
+    _teach(net, config, images, parts.learned, folder, views, progress)
     if is_main_process():
         _finish(folder, config, run, images, views, parts, net)
 
@@ -139,27 +137,24 @@ def _network(
 
 def _teach(
     net: SupervisedNet,
+    config: FinetuneConfig,
     images: ImageSet,
     labelled: NDArray[np.int64],
     folder: Path,
     views: Views,
-    steps: int,
-    batch: int,
-    rate: float,
-    seed: int,
     progress: bool,
-) -> SupervisedNet:
+) -> None:
     """Train; interrupted, it goes on from the checkpoint in the folder."""
     from frugalseg.training.fit import fit
 
     assert images.labels is not None
-    places = np.arange(len(labelled))
-    turns = Turns({"main": places}, ("main",), 1, min(batch, len(places)), seed)
+    places, seed = np.arange(len(labelled)), config.seed
+    turns = Turns({"main": places}, ("main",), 1, min(config.batch, len(places)), seed)
     pixels = _pixels(images, labelled, views)
     labels = torch.from_numpy(images.labels[labelled])
-    task = SupervisedTask(net, turns, pixels, labels, views, steps, rate, seed)
+    task = SupervisedTask(net, turns, pixels, labels, views, config.steps, config.rate, seed)
     fit(task, folder, "fine-tuning", progress=progress)
-    return net.eval()
+    net.eval()
 
 
 def _finish(
@@ -198,50 +193,6 @@ def _finish(
     write_state(folder, state)
     load_finetune_run(folder)  # what cannot be loaded shall be known now
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-
-
-def fine_tune(
-    run: ClusterRun,
-    images: ImageSet,
-    labelled: NDArray[np.int64],
-    test: NDArray[np.int64],
-    folder: Path,
-    views: Views | None = None,
-    steps: int = 1000,
-    batch: int = 128,
-    rate: float = 1e-3,
-    seed: int = 0,
-    progress: bool = True,
-) -> dict[str, Any]:
-    """Fine-tune the trunk of a run with a classifier on top, and score it on test images.
-
-    For use from Python on indices of one's own; :func:`train_finetuning` makes a run that is kept.
-
-    Args:
-        run: a clustering run; its own trunk is taught further, so load it anew for another one.
-        images: the set, with labels.
-        labelled: indices of the images to learn from.
-        test: indices of the images to score.
-        folder: for checkpoints; an interrupted training goes on there.
-        views: how views are made; by default the run's.
-        steps, batch, rate, seed: of the training.
-        progress: show a progress bar.
-
-    Returns:
-        "accuracy" on the test images, "labels" (their number), "steps", "seed".
-
-    Raises:
-        FrugalsegError: an image to learn from or to score has no label.
-    """
-    if images.labels is None or (images.labels[np.r_[labelled, test]] < 0).any():
-        raise FrugalsegError(f"{images.root}: fine-tuning needs labels of all images given to it.")
-    settings = views or Views(**run.plan.views)
-    write_environment(folder, run=run.folder.name, seed=seed)
-    net = _network(FinetuneConfig(seed=seed), run, images, settings)
-    _teach(net, images, labelled, folder, settings, steps, batch, rate, seed, progress)
-    right = answer_classes(net, images, test, settings).argmax(1) == images.labels[test]
-    score = float(right.mean())
-    return {"accuracy": score, "labels": len(labelled), "steps": steps, "seed": seed}
 
 
 def answer_classes(

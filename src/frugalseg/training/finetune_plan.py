@@ -1,7 +1,5 @@
 """What a fine-tuning learns from and is scored on, checked before work starts."""
 
-import dataclasses
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +9,7 @@ from frugalseg.cluster_runs import ClusterRun
 from frugalseg.data.image_sets import ImageSet
 from frugalseg.errors import FrugalsegError
 from frugalseg.finetune_runs import FinetuneConfig
-from frugalseg.training.limits import refuse_out_of_range
+from frugalseg.training.limits import known_views, refuse_out_of_range, with_view_options
 from frugalseg.training.views import PRESETS, Views
 
 Indices = NDArray[np.int64]
@@ -113,26 +111,11 @@ def choose_views(config: FinetuneConfig, run: ClusterRun) -> Views:
         FrugalsegError: no such views, or they do not fit the run's trunk.
     """
     views = Views(**run.plan.views)
-    if config.views is None and views == PRESETS["stl"]:
+    if config.views is not None:
+        views = PRESETS[known_views(config.views)]
+    elif views == PRESETS["stl"]:
         views = PRESETS["stl-supervised"]  # as published
-    elif config.views is not None:
-        if config.views not in PRESETS:
-            close = difflib.get_close_matches(config.views, PRESETS, 1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise FrugalsegError(
-                f"There are no views {config.views!r}{hint}: choose among {', '.join(PRESETS)}."
-            )
-        views = PRESETS[config.views]
-    known = {f.name for f in dataclasses.fields(Views)}
-    unknown = sorted(set(config.view_options) - known)
-    if unknown:
-        raise FrugalsegError(
-            f"Views have no setting {unknown[0]!r}: there are {', '.join(sorted(known))}."
-        )
-    try:
-        views = dataclasses.replace(views, **config.view_options)
-    except (ValueError, TypeError) as error:
-        raise FrugalsegError(f"--view-options cannot be used: {error}.") from error
+    views = with_view_options(views, config.view_options)
     if views.out_channels != run.plan.channels:
         raise FrugalsegError(
             f"These views have {views.out_channels} channels, the trunk of {run.folder} takes "

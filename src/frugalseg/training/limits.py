@@ -1,10 +1,55 @@
-"""Limits of settings that no type says."""
+"""Limits of settings that no type says, and the settings of views."""
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
+from collections.abc import Mapping, Set
+from typing import Any, TypeVar
 
 from frugalseg.errors import FrugalsegError
 from frugalseg.networks.heads import HEADS
+from frugalseg.networks.pretrained import suggestion
+from frugalseg.training.dense_views import DenseViews
+from frugalseg.training.views import PRESETS, Views
+
+AnyViews = TypeVar("AnyViews", Views, DenseViews)
+
+
+def known_views(name: str) -> str:
+    """The name of views, if there are such.
+
+    Raises:
+        FrugalsegError: there are none.
+    """
+    if name not in PRESETS:
+        raise FrugalsegError(
+            f"There are no views {name!r}{suggestion(name, PRESETS)}: "
+            f"choose among {', '.join(PRESETS)}."
+        )
+    return name
+
+
+def with_view_options(
+    views: AnyViews, options: Mapping[str, Any], fixed: Set[str] = frozenset()
+) -> AnyViews:
+    """Views with some settings changed.
+
+    Args:
+        views: as they are without.
+        options: of --view-options.
+        fixed: settings that have an option of their own.
+
+    Raises:
+        FrugalsegError: there is no such setting, or it cannot have this value.
+    """
+    known = {f.name for f in dataclasses.fields(views)} - fixed
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise FrugalsegError(
+            f"Views have no setting {unknown[0]!r}: there are {', '.join(sorted(known))}."
+        )
+    try:
+        return dataclasses.replace(views, **options)
+    except (ValueError, TypeError) as error:
+        raise FrugalsegError(f"--view-options cannot be used: {error}.") from error
 
 
 def either(given: Any, default: Any) -> Any:

@@ -1,6 +1,6 @@
 """Images of all sizes in one block of memory, on whatever device, from which pieces are cut."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,30 +13,52 @@ class PixelStore:
 
     No module: several processes that train together would send its pixels to each other.
 
+    The block is made first and filled image by image, so that none is ever held twice.
+
     Args:
-        images: (H, W, C) uint8 each.
-        labels: (H, W) uint8 class indices each, 255 where unknown; None where there are none.
+        sizes: height and width of each image.
+        channels: C.
+        labelled: whether there are labels too.
 
     Attributes:
         sizes: (N, 2) heights and widths, on the CPU.
     """
 
     def __init__(
-        self,
-        images: Sequence[NDArray[np.uint8]],
-        labels: Sequence[NDArray[np.uint8]] | None = None,
+        self, sizes: Sequence[tuple[int, int]], channels: int, labelled: bool = False
     ) -> None:
-        self.sizes = torch.tensor([image.shape[:2] for image in images])
+        self.sizes = torch.tensor(sizes)
         counts = self.sizes.prod(1)
-        channels = images[0].shape[2]
-        flat = np.concatenate([image.reshape(-1, channels) for image in images])
-        known = None if labels is None else np.concatenate([some.ravel() for some in labels])
-        self.pixels = torch.from_numpy(flat)
-        self.labels = None if known is None else torch.from_numpy(known)
+        total = int(counts.sum())
+        self.pixels = torch.empty(total, channels, dtype=torch.uint8)
+        self.labels = torch.full((total,), 255, dtype=torch.uint8) if labelled else None
         self.starts, self.limits = counts.cumsum(0) - counts, self.sizes.clone()
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def put(
+        self, place: int, image: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None
+    ) -> None:
+        """Fill in an image, while the block is on the CPU.
+
+        Args:
+            place: which one.
+            image: (H, W, C), of its size.
+            labels: (H, W) class indices, 255 where unknown; None where none are known.
+        """
+        inside = self._inside(place)
+        self.pixels[inside] = torch.from_numpy(image.reshape(-1, image.shape[2]))
+        if self.labels is not None and labels is not None:
+            self.labels[inside] = torch.from_numpy(labels.ravel())
+
+    def rows(self) -> Iterator[Tensor]:
+        """The pixels (H * W, C) of one image after the other, not copied."""
+        return (self.pixels[self._inside(place)] for place in range(len(self)))
+
+    def _inside(self, place: int) -> slice:
+        start = int(self.starts[place])
+        return slice(start, start + int(self.sizes[place].prod()))
 
     def to(self, device: torch.device | str) -> "PixelStore":
         """Move to a device, where it is not there yet."""

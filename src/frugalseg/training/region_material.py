@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,9 +15,11 @@ from frugalseg.data.pictures import Pixels, read_picture, resize_picture, scaled
 from frugalseg.data.region_images import RegionImages
 from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan
 from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.regions import enlarge
+from frugalseg.networks.dense import DenseTrunk
 from frugalseg.networks.dense_heads import DiscoverNet
 from frugalseg.training.dense_features import FeatureMaps, feature_maps, pieces_of
-from frugalseg.training.discover_plan import dense_views
+from frugalseg.training.discover_plan import MEMORY, bands_of, dense_views, memory_of
 from frugalseg.training.pixel_store import PixelStore
 
 Say = Callable[[str], None]
@@ -34,6 +36,7 @@ class RegionMaterial:
         maps: features, where it is frozen.
         labels: (N, h, w) class indices at the places of these, 255 where unknown.
         scale: mean, standard deviation and directions by which they were reduced.
+        trunk: that computed them.
     """
 
     count: int
@@ -42,6 +45,7 @@ class RegionMaterial:
     maps: FeatureMaps | None = None
     labels: Tensor | None = None
     scale: tuple[Tensor, Tensor, Tensor] | None = None
+    trunk: DenseTrunk | None = None
 
 
 def gather_regions(
@@ -52,30 +56,65 @@ def gather_regions(
     progress: bool,
     say: Say,
 ) -> RegionMaterial:
-    """Read the images, or compute the features of a frozen trunk.
+    """Read the images, or compute the features of a frozen trunk, which is kept beside them.
 
     Raises:
         FrugalsegError: an image or a mask cannot be read, or all are of one colour.
     """
-    indices = data.indices(config.split)
-    rng = np.random.default_rng((config.seed, 5))
-    if len(indices) > plan.pictures:
-        indices = np.sort(rng.permutation(indices)[: plan.pictures])
+    indices = _chosen(config, plan, data, say)
     say(f"Reading {len(indices)} images")
+    labelled = data.classes is not None and any(data.masks[i] is not None for i in indices)
+    kinds = data.classes.num_classes if data.classes and labelled else 0
     bar = _bar if progress else iter
+    if plan.frozen:
+        read = _in_threads(lambda i: _read(data, i, plan), indices, bar)
+        return _features(config, plan, read, kinds, net, bar, say)
+    sizes = [_size(data, i, plan) for i in indices]
+    store = PixelStore(sizes, bands_of(config), labelled)
+    places = {int(i): place for place, i in enumerate(indices)}
+    _in_threads(lambda i: store.put(places[i], *_read(data, i, plan)), indices, bar)
+    _refuse_plain(config, store.rows())
+    return RegionMaterial(len(indices), kinds, store)
+
+
+def _chosen(
+    config: DiscoverConfig, plan: DiscoverPlan, data: RegionImages, say: Say
+) -> NDArray[np.int64]:
+    """The images to learn from: all, or as many as the plan says, drawn by the seed."""
+    indices = data.indices(config.split)
+    if len(indices) <= plan.pictures:
+        return indices
+    needed = memory_of(config, plan.side, data.images.sizes[indices])
+    why = f"all would take {needed / 2**30:.0f} GiB; " if needed > MEMORY else ""
+    say(
+        f"{plan.pictures} of {len(indices)} images are learned from, drawn by the seed: "
+        f"{why}--pictures says how many, --side how large they are kept."
+    )
+    rng = np.random.default_rng((config.seed, 5))
+    return np.sort(rng.permutation(indices)[: plan.pictures])
+
+
+def _in_threads(
+    work: Callable[[int], Any], indices: NDArray[np.int64], bar: Callable[[Any], Any]
+) -> list[Any]:
+    """What some work gives for each image."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        reads = [pool.submit(_read, data, int(i), plan) for i in indices]
-        read = [one.result() for one in bar(reads)]
+        begun = [pool.submit(work, int(i)) for i in indices]
+        return [one.result() for one in bar(begun)]
+
+
+def _features(
+    config: DiscoverConfig,
+    plan: DiscoverPlan,
+    read: list[tuple[Pixels, NDArray[np.uint8] | None]],
+    kinds: int,
+    net: DiscoverNet,
+    bar: Callable[[Any], Any],
+    say: Say,
+) -> RegionMaterial:
+    """Features of pieces of the images that were read."""
     images, labels = [image for image, _ in read], [label for _, label in read]
-    kinds = data.classes.num_classes if data.classes and any(x is not None for x in labels) else 0
-    _refuse_plain(config, images)
-    if not plan.frozen:
-        unknown = [
-            np.full(image.shape[:2], 255, np.uint8) if label is None else label
-            for image, label in read
-        ]
-        store = PixelStore(images, unknown if kinds else None)
-        return RegionMaterial(len(images), kinds, store)
+    _refuse_plain(config, (torch.from_numpy(x.reshape(-1, x.shape[2])) for x in images))
     pictures, truths = _pictures(images, labels, plan)
     say(f"Computing features of {len(pictures)} pictures, {1 + plan.copies} views each")
     net.eval()
@@ -85,11 +124,14 @@ def gather_regions(
     scale = (net.centre.cpu(), net.spread.cpu(), net.directions.cpu())
     known = None
     if kinds:
-        height, width = maps.plain.shape[-2:]
-        rows = ((np.arange(height) + 0.5) * truths.shape[1] / height).astype(int)
-        columns = ((np.arange(width) + 0.5) * truths.shape[2] / width).astype(int)
-        known = torch.from_numpy(truths[:, rows][:, :, columns].copy())
-    return RegionMaterial(len(pictures), kinds, None, maps, known, scale)
+        known = torch.from_numpy(np.stack([_nearest(x, maps.plain.shape[-2:]) for x in truths]))
+    return RegionMaterial(len(pictures), kinds, None, maps, known, scale, net.trunk.cpu())
+
+
+def _size(data: RegionImages, i: int, plan: DiscoverPlan) -> tuple[int, int]:
+    """Height and width at which an image is learned from."""
+    height, width = data.images.sizes[i].tolist()
+    return scaled_size((height, width), plan.side)
 
 
 def _read(
@@ -97,13 +139,16 @@ def _read(
 ) -> tuple[Pixels, NDArray[np.uint8] | None]:
     """An image at the size at which it is learned from, and its labels at that size."""
     image = read_picture(data.paths[i], 4 if plan.views["channels"] == "rgbi" else 3)
-    size = scaled_size((image.shape[0], image.shape[1]), plan.side)
+    if image.shape[:2] != tuple(data.images.sizes[i]):
+        raise FrugalsegError(f"{data.paths[i]} has changed its size: give the command again.")
+    size = _size(data, i, plan)
     truth = data.truth(i)
-    if truth is not None and truth.shape != size:
-        rows = ((np.arange(size[0]) + 0.5) * truth.shape[0] / size[0]).astype(int)
-        columns = ((np.arange(size[1]) + 0.5) * truth.shape[1] / size[1]).astype(int)
-        truth = np.ascontiguousarray(truth[rows][:, columns])
-    return resize_picture(image, size), truth
+    return resize_picture(image, size), None if truth is None else _nearest(truth, size)
+
+
+def _nearest(labels: NDArray[np.uint8], size: Sequence[int]) -> NDArray[np.uint8]:
+    """Labels at another size, each as the nearest one."""
+    return np.ascontiguousarray(enlarge(labels, (size[0], size[1])))
 
 
 def _pictures(
@@ -113,22 +158,24 @@ def _pictures(
     pieces, truths = [], []
     for image, label in zip(images, labels, strict=True):
         known = np.full(image.shape[:2], 255, np.uint8) if label is None else label
-        joined = np.dstack([image, known])
-        for piece in pieces_of(joined, plan.crop):
-            pieces.append(piece[..., :-1])
-            truths.append(piece[..., -1])
+        pieces += pieces_of(image, plan.crop)
+        truths += pieces_of(known[..., None], plan.crop)
     if len(pieces) > plan.pictures:
         kept = np.sort(np.random.default_rng(5).permutation(len(pieces))[: plan.pictures])
         pieces, truths = [pieces[k] for k in kept], [truths[k] for k in kept]
-    return np.stack(pieces), np.stack(truths)
+    return np.stack(pieces), np.stack(truths)[..., 0]
 
 
-def _refuse_plain(config: DiscoverConfig, images: list[Pixels]) -> None:
-    first = images[0].reshape(-1, images[0].shape[2])[0]
-    if all(bool((image == first).all()) for image in images):
-        raise FrugalsegError(
-            f"{config.data}: all images are of one colour, there is nothing to tell apart."
-        )
+def _refuse_plain(config: DiscoverConfig, images: Iterable[Tensor]) -> None:
+    """Refuse images, (pixels, C) each, that hold nothing but one colour."""
+    first: Tensor | None = None
+    for image in images:
+        first = image[0] if first is None else first
+        if not bool((image == first).all()):
+            return
+    raise FrugalsegError(
+        f"{config.data}: all images are of one colour, there is nothing to tell apart."
+    )
 
 
 def _bar(items: Iterable[Any]) -> Iterable[Any]:
