@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
@@ -101,11 +103,31 @@ def test_typical_images_come_first_then_finer_and_unsure_ones() -> None:
     margins = ranked[:, -1] - ranked[:, -2]
     unsure = [place for place, why in asked if why.startswith("between")]
     assert margins[unsure[0]] == margins.min()
-    # clusters, then the finer groups that none of them stands for, and only then the undecided
-    kinds = [("finer" in why) + 2 * why.startswith("between") for _, why in asked]
-    assert kinds == sorted(kinds)
-    assert set(kinds) == {0, 1, 2}
-    covered = {int(one.over_probabilities[place].argmax()) for place, _ in asked[: kinds.index(2)]}
-    assert covered == set(one.over_probabilities.argmax(1).tolist())
-    assert len(suggest(one, 60)) == 60
+    # clusters, then the finer groups that none of them stands for
+    group = one.over_probabilities.argmax(1)
+    covered = group[places[:4]].tolist()
+    later = 4 + len(set(group) - set(covered))
+    assert all("typical of group" in why for _, why in asked[4:later])
+    assert set(covered).isdisjoint(group[places[4:later]])
+    assert set(group[places[:later]]) == set(group)
+    # then by size, a sixth of them undecided
+    every = suggest(one, 60)
+    assert len(dict(every)) == 60
+    assert [why.startswith("between") for _, why in every[later : later + 12]] == 2 * [
+        *(5 * [False]),
+        True,
+    ]
+
+
+def test_groups_get_labels_in_proportion_to_their_sizes() -> None:
+    sizes = np.array([40, 12, 8])
+    over = np.repeat(np.eye(3), sizes, 0) * 0.97 + 0.01
+    one = dataclasses.replace(answers(), probabilities=over, over_probabilities=over)
+    labels = np.bincount(over[[place for place, _ in suggest(one, 30)]].argmax(1))
+    np.testing.assert_allclose(labels, sizes / 2, atol=2)
+
+
+def test_few_suggestions_are_the_first_of_many() -> None:
+    one = answers()
+    asked = suggest(one, 20)
     assert suggest(one, 2) == asked[:2]

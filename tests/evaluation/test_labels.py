@@ -42,16 +42,3 @@ def test_suggested_images_that_cover_beat_random_ones():
     curve = suggestion_curve(main, over, labels, lambda n: one_each[:n], [4], seeds=20)
     assert curve[0]["suggested"] == pytest.approx(1.0)
     assert curve[0]["random"]["mean"] < 1
-
-
-def test_an_undecided_label_does_not_outvote_a_typical_one():
-    main, over, finer, labels = planted()
-    typical, undecided = 0, 1
-    label, other = labels[typical], 1 - labels[typical]
-    cluster = finer[typical] // 2
-    # half in the cluster of the typical image, half in another; in overclusters of both
-    main[undecided] = 0.5 * np.eye(4)[cluster] + 0.5 * np.eye(4)[(cluster + 2) % 4]
-    over[undecided] = 0.25 * np.repeat(np.eye(4)[cluster] + np.eye(4)[(cluster + 2) % 4], 2)
-    same = np.flatnonzero((finer // 2 == cluster) & (np.arange(200) > 1))
-    named = name_images(main, over, np.array([typical, undecided]), np.array([label, other]))
-    assert (named[same] == label).all()

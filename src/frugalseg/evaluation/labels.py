@@ -10,7 +10,6 @@ from frugalseg.information import accuracy, confusion, many_to_one, mean_and_spr
 
 Integers = NDArray[np.int64]
 SHARPNESS = 8  # of votes: near 1 all labelled images vote alike, at infinity the nearest decides
-SURENESS = 4  # of votes: at 0 an undecided image counts as much as a typical one
 
 
 def share_curve(
@@ -61,8 +60,8 @@ def name_images(
     """Give every image a class from a few labelled ones, by the likeness of their answers.
 
     Each labelled image votes for its class, with a weight that falls with the Hellinger distance of
-    the answers of both heads, and with its own doubt: what lies between two groups stands for
-    neither. Other than by naming clusters, images of a cluster without labels are named too.
+    the answers of both heads. Other than by naming clusters, images of a cluster without labels are
+    named too.
 
     Args:
         main, over: ``(N, k)`` and ``(N, K)`` soft assignments.
@@ -74,10 +73,7 @@ def name_images(
     """
     roots = np.sqrt(np.concatenate([main, over], 1).clip(0)).astype(np.float32)
     likeness = np.clip(roots @ roots[labelled].T / 2, 0, 1) ** SHARPNESS  # 1 where answers agree
-    # the probability that two draws of both answers agree, 1 where both are sure
-    sure = (main[labelled] ** 2).sum(1) * (over[labelled] ** 2).sum(1)
-    weights = (likeness + 1e-12) * (sure**SURENESS + 1e-12)
-    votes = weights @ np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
+    votes = (likeness + 1e-12) @ np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
     named: Integers = votes.argmax(1)
     return named
 

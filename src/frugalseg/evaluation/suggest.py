@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.evaluation.clusters import Answers, agreement_with_over
+
+UNDECIDED = 6  # where all groups have a label, every so many-th image is an undecided one
 
 
 def suggest(answers: Answers, number: int) -> list[tuple[int, str]]:
     """Choose images to label.
 
     First a typical image of each cluster, the largest first; then one of each overcluster that has
-    none yet; then the most undecided images between two clusters, each pair of clusters once before
-    any comes again. Undecided images are odd ones, and their labels name few others: they come
-    where all groups have a label.
+    none yet; then more of each overcluster, in proportion to its size, since a group that holds two
+    kinds shows it only so. Among these, every sixth is the most undecided image between two
+    clusters, each pair of clusters once before any comes again: such images are odd ones, whose
+    labels name few others.
 
     Args:
         answers: of a run.
@@ -23,20 +29,59 @@ def suggest(answers: Answers, number: int) -> list[tuple[int, str]]:
     Returns:
         Places in the answers, all different, each with the reason; as many as asked, or all images.
     """
-    # many answers are sure: the finer grouping tells which of them stand for their cluster
-    agreed = agreement_with_over(answers.probabilities, answers.over_probabilities)
-    chosen: dict[int, str] = {}
-    for place, why in _typical(answers.probabilities, agreed, answers.cluster_names):
-        if len(chosen) < number:
-            chosen.setdefault(place, why)
     over = answers.over_probabilities
+    # many answers are sure: the finer grouping tells which of them stand for their cluster
+    agreed = agreement_with_over(answers.probabilities, over)
+    typical = _typical(answers.probabilities, agreed, answers.cluster_names)
+    covered = {int(over[place].argmax()) for place, _ in typical}
     finer = _typical(over, agreed, [f"group {i} of the finer ones" for i in range(over.shape[1])])
-    covered = {int(over[place].argmax()) for place in chosen}
-    finer = [(p, why) for p, why in finer if int(over[p].argmax()) not in covered]
-    for place, why in [*finer, *_unsure(answers)]:
+    typical += [(p, why) for p, why in finer if int(over[p].argmax()) not in covered]
+    chosen: dict[int, str] = {}
+    for place, why in typical:
         if len(chosen) < number:
             chosen.setdefault(place, why)
+    stands = over.max(1) * answers.probabilities.max(1) * agreed
+    sources = [_further(over.argmax(1), stands, list(chosen)), iter(_unsure(answers))]
+    turns = itertools.cycle([0] * (UNDECIDED - 1) + [1])
+    while len(chosen) < min(number, len(answers.names)):
+        fresh = (each for each in sources[next(turns)] if each[0] not in chosen)
+        place, why = next(fresh, (-1, ""))
+        if place >= 0:
+            chosen[place] = why
     return list(chosen.items())
+
+
+def _further(
+    group: NDArray[np.integer], stands: NDArray[np.floating], labelled: Sequence[int]
+) -> Iterator[tuple[int, str]]:
+    """More images of each group, always of the one with the most images a label.
+
+    Within a group they go through its images from typical to odd in even steps, each round between
+    those of the last (the middle, the quarters, ...).
+    """
+    members = [np.flatnonzero(group == k) for k in range(int(group.max()) + 1)]
+    sizes = np.array([len(each) for each in members])
+    labels = np.bincount(group[labelled], minlength=len(sizes)) + 1
+    rests = []
+    for each in members:
+        order = each[np.argsort(-stands[each], kind="stable")]
+        rests.append(iter(order[np.argsort(_halving(len(order)), kind="stable")]))
+    left = sizes.copy()
+    while left.any():
+        k = int(np.where(left > 0, sizes / labels, -1.0).argmax())
+        labels[k] += 1
+        left[k] -= 1
+        yield int(next(rests[k])), f"one of group {k} of the finer ones ({sizes[k]} images)"
+
+
+def _halving(count: int) -> NDArray[np.floating]:
+    """For each of some places the round in which even steps reach it: van der Corput's order."""
+    bits = max(count - 1, 1).bit_length()
+    numbers = np.arange(1 << bits)
+    reached = sum(((numbers >> b) & 1) << (bits - 1 - b) for b in range(bits))
+    rounds = np.full(count, 1 << bits)
+    np.minimum.at(rounds, reached * count >> bits, numbers)
+    return rounds.astype(float)
 
 
 def _typical(
