@@ -62,10 +62,8 @@ def _further(
     members = [np.flatnonzero(group == k) for k in range(int(group.max()) + 1)]
     sizes = np.array([len(each) for each in members])
     labels = np.bincount(group[labelled], minlength=len(sizes)) + 1
-    rests = []
-    for each in members:
-        order = each[np.argsort(-stands[each], kind="stable")]
-        rests.append(iter(order[np.argsort(_halving(len(order)), kind="stable")]))
+    typical_first = [each[np.argsort(-stands[each], kind="stable")] for each in members]
+    rests = [iter(each[_halving(len(each))]) for each in typical_first]
     left = sizes.copy()
     while left.any():
         k = int(np.where(left > 0, sizes / labels, -1.0).argmax())
@@ -74,14 +72,13 @@ def _further(
         yield int(next(rests[k])), f"one of group {k} of the finer ones ({sizes[k]} images)"
 
 
-def _halving(count: int) -> NDArray[np.floating]:
-    """For each of some places the round in which even steps reach it: van der Corput's order."""
+def _halving(count: int) -> NDArray[np.int64]:
+    """The numbers below count in van der Corput's order: the first, the middle, the quarters, ..."""
     bits = max(count - 1, 1).bit_length()
     numbers = np.arange(1 << bits)
-    reached = sum(((numbers >> b) & 1) << (bits - 1 - b) for b in range(bits))
-    rounds = np.full(count, 1 << bits)
-    np.minimum.at(rounds, reached * count >> bits, numbers)
-    return rounds.astype(float)
+    mirrored = sum(((numbers >> b) & 1) << (bits - 1 - b) for b in range(bits))
+    places, rounds = np.unique(mirrored * count >> bits, return_index=True)
+    return places[np.argsort(rounds)] if count else numbers[:0]
 
 
 def _typical(
