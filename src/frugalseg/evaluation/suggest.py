@@ -73,7 +73,7 @@ def _further(
 
 
 def _halving(count: int) -> NDArray[np.int64]:
-    """The numbers below count in van der Corput's order: the first, the middle, the quarters, ..."""
+    """The numbers below count in van der Corput's order: first, middle, quarters, ..."""
     bits = max(count - 1, 1).bit_length()
     numbers = np.arange(1 << bits)
     mirrored = sum(((numbers >> b) & 1) << (bits - 1 - b) for b in range(bits))
