@@ -71,8 +71,8 @@ class SegmentConfig:
         mapping: A mapping.csv that merges classes into coarser ones, or a name such as camvid-3.
         val_share: Share of the training images held out where the folder has no val.
         hold_out: Share of the training images held out for every choice; val then decides nothing.
-        boundaries: Folder of a finished discover run: the boundaries of its regions teach the
-            sampler, in place of the masks', on all training images, with a mask or without.
+        boundaries: Folder of a finished discover run: the boundaries of its finer regions teach
+            the sampler, in place of the masks', on all training images, with a mask or without.
         mask_share: Share of the training masks that are used; the other images are as without one.
         precision: Number format of the training, such as bf16-mixed (Lightning's names).
         devices: Number of devices, or auto.
