@@ -1,4 +1,6 @@
 import json
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,34 @@ def test_baselines_group_and_are_kept(tmp_path: Path) -> None:
     assert run_baselines(config, tmp_path, (0,), methods) == table
     with pytest.raises(FrugalsegError, match="No method 'k-medoids'"):
         run_baselines(config, tmp_path, (0,), ("k-medoids",))
+
+
+class Reducer:
+    """Takes what umap.UMAP takes, in its order; keeps the first components."""
+
+    def __init__(
+        self,
+        n_neighbors: int = 15,
+        n_components: int = 2,
+        *,
+        min_dist: float,
+        random_state: int,
+        n_jobs: int,
+    ):
+        assert n_neighbors == 15
+        self.components = n_components
+
+    def fit_transform(self, values: Any) -> Any:
+        return values[:, : self.components]
+
+
+def test_umap_is_given_what_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=Reducer))
+    config = ClusterConfig(**TINY | {"split": "train"})
+    run_baselines(config, tmp_path, (0,), ("umap-mixture",))
+    (result,) = all_results(tmp_path)
+    assert result["what"]["run"] == "umap-mixture"
+    assert result["what"]["clusters"] == 3
 
 
 def test_counting_is_told_by_seed(tmp_path: Path) -> None:

@@ -99,7 +99,9 @@ def _on_umap(
             "UMAP is not installed: run 'pip install -c constraints.txt umap-learn', or leave out "
             "the method umap-mixture."
         ) from error
-    reducer = umap.UMAP(UMAP_FEATURES, n_neighbors=15, min_dist=0.0, random_state=seed, n_jobs=1)
+    reducer = umap.UMAP(
+        n_components=UMAP_FEATURES, n_neighbors=15, min_dist=0.0, random_state=seed, n_jobs=1
+    )
     reduced = reducer.fit_transform(_pixels(images, indices))
     mixture = GaussianMixture(len(images.class_names), n_init=3, random_state=seed)
     return np.asarray(mixture.fit_predict(reduced.astype(np.float64)), np.int64)
