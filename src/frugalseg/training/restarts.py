@@ -12,13 +12,13 @@ from frugalseg.information import mean_and_spread
 from frugalseg.runs import config_hash, load_weights, read_state, save_weights, write_state
 from frugalseg.task_runs import NEEDS, WEIGHTS, find_task_run, open_task_run
 from frugalseg.training.agreement import AgreementTask
-from frugalseg.training.hardware import hardware, seed_everything
+from frugalseg.training.hardware import Hardware, hardware, seed_everything
 
 LOWEST = "lowest.st"  # in the checkpoints of a training: its weights of lowest loss
 Judge = Callable[[Any], dict[str, Any]]  # of a task: "sub_head", "losses", "health", ...
 
 
-class Restarted(Protocol):
+class Restarted(Hardware, Protocol):
     """What this module reads of a configuration; it is a dataclass."""
 
     task: ClassVar[str]
@@ -27,12 +27,6 @@ class Restarted(Protocol):
     def restarts(self) -> int: ...
     @property
     def seed(self) -> int: ...
-    @property
-    def devices(self) -> str: ...
-    @property
-    def nodes(self) -> int: ...
-    @property
-    def precision(self) -> str: ...
 
 
 def state_of_run(folder: Path, config: Any, needs: Set[str] = NEEDS) -> dict[str, Any]:
