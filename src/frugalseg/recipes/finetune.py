@@ -1,5 +1,6 @@
 """Fine-tuning a clustered trunk against the same network from nothing, by the share of labels."""
 
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from frugalseg.finetune_runs import FinetuneConfig, load_finetune_run
 from frugalseg.information import mean_and_spread
 from frugalseg.recipes.clustering import Say
 
+STARTS = {"clustered": "on the clustered trunk", "nothing": "from nothing"}
 SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
 # Ji et al. 2019, run 698, on run 650 (STL10): 8000 epochs of 7 steps; views stl-supervised, ten
 # crops of the test images
@@ -56,20 +58,15 @@ def run_finetune(
     common: dict[str, Any] = {"run": str(clustered), "data": own.data, "labels": own.labels}
     common |= PUBLISHED if published else {"steps": steps}
     found = []
-    for share in shares:
-        for start in ("clustered", "nothing"):
-            told = [
-                _one(
-                    FinetuneConfig(**common, share=share, seed=s, untrained=start == "nothing"),
-                    images,
-                    runs / f"{clustered.name}-{start}-{share:g}-{s}",
-                    say,
-                )
-                for s in seeds
-            ]
-            accuracy = mean_and_spread([each["accuracy"] for each in told])
-            row = {"share": share, "labels": told[0]["labels"], "start": start}
-            found.append({**row, "accuracy": accuracy, "seeds": list(seeds), "each": told})
+    for share, start in itertools.product(shares, STARTS):
+        told = []
+        for seed in seeds:
+            one = FinetuneConfig(**common, share=share, seed=seed, untrained=start == "nothing")
+            folder = runs / f"{clustered.name}-{start}-{share:g}-{seed}"
+            told.append(_one(one, images, folder, say))
+        accuracy = mean_and_spread([each["accuracy"] for each in told])
+        row = {"share": share, "labels": told[0]["labels"], "start": start}
+        found.append({**row, "accuracy": accuracy, "seeds": list(seeds), "each": told})
     result = {"command": command_line(), "environment": environment(), "rows": found}
     result |= {"run": clustered.name, "data": images.name, "settings": common}
     write_json(result, out)
@@ -82,7 +79,7 @@ def _draw(found: Sequence[dict[str, Any]], path: Path) -> None:
     from frugalseg.reports.panels import Line, Panel, draw_panels
 
     lines = []
-    for start, name in (("clustered", "on the clustered trunk"), ("nothing", "from nothing")):
+    for start, name in STARTS.items():
         rows = sorted((r for r in found if r["start"] == start), key=lambda r: r["labels"])
         spread = [r["accuracy"] for r in rows]
         ends = [[each[end] for each in spread] for end in ("mean", "least", "greatest")]
