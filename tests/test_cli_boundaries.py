@@ -4,11 +4,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
+from frugalseg.data.divided import has_masks, open_divided_folder
+from frugalseg.data.masks import read_mask, read_raw
+from frugalseg.discover_runs import load_discover_run
 from frugalseg.recipes.joined import TAUGHT
 from frugalseg.runs import SegmentConfig
+from frugalseg.training.discover_answers import discover_labels
 from frugalseg.training.segment import open_data
 from textures import WORDS
 from tiny import TINY, cli, refused
@@ -47,6 +53,119 @@ def test_images_without_a_mask_teach_the_sampler(lone: Path, regions: Path, tmp_
         assert cli("predict", run, photo, "--out", tmp_path / "labels").code == 0
     finally:
         shutil.move(tmp_path / "away", regions)
+
+
+@pytest.fixture(scope="module")
+def photographs(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same images, without one mask and in no layout. Not to be changed."""
+    folder = tmp_path_factory.mktemp("lone") / "photographs"
+    for split in ("train", "val"):
+        shutil.copytree(scenes / "images" / split, folder / split)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def divided(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A discovery of the photographs. Not to be changed."""
+    run = tmp_path_factory.mktemp("divided") / "regions"
+    answer = cli("discover", photographs, "--run", run, *WORDS)
+    assert answer.code == 0, answer.err
+    return run
+
+
+def test_a_folder_without_a_mask(photographs: Path, divided: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    asked = ("segment", photographs, "--run", run, "--boundaries", divided, *TINY)
+    answer = cli(*asked)
+    assert answer.code == 0, answer.err
+    assert "has no masks: the segmenter learns the regions" in answer.err
+    assert (run / "classes.csv").read_bytes() == (divided / "classes.csv").read_bytes()
+    result = json.loads((run / "results" / "photographs-val.json").read_text())
+    assert result["what"]["truth"] == "regions found by regions"
+    assert "discovered regions" in result["what"]["variant"]
+    page = (run / "report.html").read_text()
+    assert "There are no masks" in page
+    assert "<figcaption>regions</figcaption>" in page
+    assert "<figcaption>truth</figcaption>" not in page
+    shutil.move(divided, tmp_path / "away")  # predictions need the run alone
+    try:
+        out = tmp_path / "labels"
+        assert cli("predict", run, photographs / "val", "--out", out).code == 0
+        refused(cli("evaluate", run, "--split", "val"), "there is no such run")
+    finally:
+        shutil.move(tmp_path / "away", divided)
+    labels = read_raw(next(out.rglob("*0.png")))
+    assert set(np.unique(labels)) <= {0, 1}
+    assert "finished already" in cli(*asked).err
+
+
+def test_chosen_regions_teach_the_sampler(photographs: Path, divided: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    asked = ("segment", photographs, "--run", run, "--boundaries", divided, *TINY)
+    answer = cli(*asked, "--targets", "region 1")
+    assert answer.code == 0, answer.err
+    assert "Finding the boundaries" not in answer.err
+    scores = json.loads((run / "results" / "photographs-val.json").read_text())["scores"]
+    assert scores["targets"] == ["region 1"]
+    other = cli(*asked[:3], tmp_path / "other", *asked[4:], "--targets", "sky")
+    refused(other, "'sky' is not among the classes: region 0, region 1")
+
+
+def test_regions_as_truth_are_those_of_the_discovery(photographs: Path, divided: Path) -> None:
+    regions = load_discover_run(divided)
+    config = SegmentConfig(str(photographs), boundaries=str(divided), targets=("region 1",))
+    data = open_data(config)
+    assert {name: len(some) for name, some in data.splits.items()} == {"train": 6, "val": 3}
+    assert data.classes.names == ("region 0", "region 1")
+    assert data.classes.targets == [1]
+    for samples in data.splits.values():
+        for sample in samples:
+            assert sample.mask is not None
+            labels = read_mask(sample.mask, data.classes)
+            assert (labels == discover_labels(regions, sample.image)).all()
+    nested = open_data(SegmentConfig(str(photographs), boundaries=str(divided), val_share=0.5))
+    assert nested.splits == data.splits  # the folder says which are val
+
+
+def test_empty_folders_of_masks(scenes: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(scenes, tmp_path / "data")
+    for path in data.glob("masks/*/*.png"):
+        path.unlink()
+    assert not has_masks(data)
+    run = tmp_path / "regions"
+    assert cli("discover", data, "--run", run, *WORDS).code == 0
+    splits = open_data(SegmentConfig(str(data), boundaries=str(run))).splits
+    assert {name: len(some) for name, some in splits.items()} == {"train": 6, "val": 3, "test": 2}
+
+
+def test_a_discovery_of_other_images_is_refused(
+    photographs: Path, divided: Path, tmp_path: Path
+) -> None:
+    more = shutil.copytree(photographs, tmp_path / "more")
+    shutil.copy(next(more.glob("val/*.jpg")), more / "train" / "other.jpg")
+    run = tmp_path / "run"
+    answer = cli("segment", more, "--run", run, "--boundaries", divided, *TINY)
+    refused(answer, "1 of the 10 images", "other.jpg", "a discovery of this whole folder")
+    answer = cli("segment", tmp_path / "none", "--run", run, "--boundaries", divided, *TINY)
+    refused(answer, "there is no such folder")
+    (tmp_path / "empty").mkdir()
+    answer = cli("segment", tmp_path / "empty", "--run", run, "--boundaries", divided, *TINY)
+    refused(answer, "there is no image in it")
+    assert not run.exists()
+
+
+def test_names_that_differ_by_suffix_alone(divided: Path, tmp_path: Path) -> None:
+    photos, found = tmp_path / "photos", tmp_path / "found"
+    (found / "labels").mkdir(parents=True)
+    photos.mkdir()
+    shutil.copy(divided / "classes.csv", found)
+    for value, name in enumerate(("a.jpg", "a.png", "b.png")):
+        picture = Image.fromarray(np.full((4, 4 + value), value, np.uint8))
+        picture.save(photos / name)
+        picture.save(found / "labels" / f"{name}.png")
+    data = open_divided_folder(photos, found)
+    pairs = [(s.image.name, s.mask.name) for some in data.splits.values() for s in some if s.mask]
+    assert sorted(pairs) == [("a.jpg", "a.jpg.png"), ("a.png", "a.png.png"), ("b.png", "b.png.png")]
 
 
 def test_without_boundaries_they_are_refused(lone: Path, tmp_path: Path) -> None:

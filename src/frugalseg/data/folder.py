@@ -39,12 +39,14 @@ _BINARY_PROBE = 64  # masks looked at for 0 and 255 alone
 class SegmentationFolder:
     """A data set: `splits` holds the samples under `train`, `val` and `test`, sorted by name.
 
-    Images without a mask, where they are wanted, are under `unlabelled`.
+    Images without a mask, where they are wanted, are under `unlabelled`. Where there is no mask at
+    all, `divided_by` is the discovery whose regions stand in their place.
     """
 
     root: Path
     classes: ClassList
     splits: dict[str, tuple[Sample, ...]]
+    divided_by: Path | None = None
 
 
 def open_folder(
@@ -92,8 +94,7 @@ def open_folder(
     samples = [sample for split in found.splits.values() for sample in split]
     raise_problems(root, found.problems or size_problems(samples))
     if not samples:
-        needed = " A segmenter needs a few, whatever teaches its sampler." if lone else ""
-        raise FrugalsegError(f"{root}: there is no image with a mask.{needed}")
+        raise FrugalsegError(f"{root}: there is no image with a mask.")
     class_list = folder_classes(root, samples, classes, ignore, targets, mapping)
     refuse_binary_masks(root, samples, class_list)
     splits = divide(found.splits, seed, val_share, test_share)

@@ -45,7 +45,7 @@ def open_image_folder(
         raise FrugalsegError(f"{root}: there is no image in it or below it.")
     names = [path.relative_to(root).as_posix() for path in paths]
     images = open_files(root, list(zip(paths, names, strict=True)), progress)
-    splits, below = _splits(images.names)
+    splits, below = splits_by_name(images.names)
     if not labelled_by_folder:
         return replace(images, splits=splits)
     words = [PurePosixPath(name).parts[0] if "/" in name else "" for name in below]
@@ -128,8 +128,13 @@ def _reduction(size: Sequence[int] | NDArray[np.int64], least: int) -> int:
     return next((r for r in (8, 4, 2) if min(size) // r >= least), 1)
 
 
-def _splits(names: Sequence[str]) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
-    """Indices by split, and the names below the split's folder."""
+def splits_by_name(names: Sequence[str]) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
+    """Indices by split, and the names below the split's folder.
+
+    Args:
+        names: paths below a folder. Where all begin with train, val, test or unlabelled, that is
+            their split; else there are no splits.
+    """
     firsts = [PurePosixPath(name).parts[0] if "/" in name else "" for name in names]
     if not set(firsts) <= _SPLITS.keys():
         return {}, list(names)

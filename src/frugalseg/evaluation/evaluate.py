@@ -3,7 +3,6 @@
 import operator
 from collections.abc import Callable, Iterable
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ def evaluate_run(
         counts = [reduce(operator.add, counts)]
     return {
         "format": 1,
-        "what": _what(run, dataset.root, split, len(samples)),
+        "what": _what(run, dataset, split, len(samples)),
         # a machine may have a GPU that the model is not on
         "environment": environment() | {"device": model.device.type},
         "scores": summarise(counts[0], classes.names, classes.targets),
@@ -128,12 +127,14 @@ def _truth(sample: Sample, classes: ClassList) -> NDArray[np.uint8]:
     return read_mask(sample.mask, classes)
 
 
-def _what(run: Run, root: Path, split: str, images: int) -> dict[str, Any]:
+def _what(run: Run, dataset: SegmentationFolder, split: str, images: int) -> dict[str, Any]:
     config = run.config
+    by = dataset.divided_by
     return {
         "command": command_line(),
         "run": run.folder.name,
-        "data": root.name,
+        "data": dataset.root.name,
+        "truth": "masks" if by is None else f"regions found by {by.name}",
         "split": split,
         "images": images,
         "config_hash": config_hash(config),
@@ -144,16 +145,16 @@ def _what(run: Run, root: Path, split: str, images: int) -> dict[str, Any]:
         "encoder": None if config.segmenter == "unet-plain" else config.encoder,
         "trust": run.state["trust"],
         "steps": config.steps,
-        "variant": _variant(run),
+        "variant": _variant(run, by is not None),
     }
 
 
-def _variant(run: Run) -> str | None:
+def _variant(run: Run, divided: bool) -> str | None:
     """What else tells the run from others of its sampler: settings away from their defaults."""
     config, default = run.config, type(run.config)(run.config.data)
     names = ("told", "loss", "folds", "joint", "batch", "rate", "sampler_steps", "sampler_options")
     changed = [n for n in (*names, "mask_share") if getattr(config, n) != getattr(default, n)]
     said = [f"{n}={getattr(config, n)}" for n in changed]
     if config.boundaries:
-        said.append("discovered boundaries")
+        said.append(f"discovered {'regions' if divided else 'boundaries'}")
     return ", ".join(said) or None

@@ -69,7 +69,7 @@ def write_comparison(
         iou=_iou_table(runs, names),
         objects=_object_tables(runs),
         bands=_band_table(runs),
-        examples=_fit_examples(examples),
+        examples=_fit_examples(examples, "truth" if _truth(results) == "masks" else "regions"),
         class_colours=_class_colours(examples, names),
         not_counted=list(dict.fromkeys(result["cost"]["not_counted"] for result in results)),
         results=results,
@@ -121,10 +121,17 @@ def _warnings(results: Sequence[dict[str, Any]]) -> list[str]:
     hardware = {tuple(r["environment"].get(k) for k in ("cpu", "threads", "gpu")) for r in results}
     if len(hardware) > 1:
         said.append("These results come from different machines: compare no seconds.")
+    if (truth := _truth(results)) != "masks":
+        said.append(f"There are no masks: scores say how well answers agree with the {truth}.")
     absent = list(dict.fromkeys(name for r in results for name in r["scores"]["absent"]))
     if absent:
         said.append(f"Absent from the truth, and in no mean: {', '.join(absent)}.")
     return said
+
+
+def _truth(results: Sequence[dict[str, Any]]) -> str:
+    """What answers are compared with; results of earlier versions do not say and mean masks."""
+    return str(results[0]["what"].get("truth", "masks"))
 
 
 # Cells: what a table shows, ready to print.
@@ -304,11 +311,11 @@ def _class_colours(
     return list(zip(names, painted, strict=True))
 
 
-def _fit_examples(examples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The examples' pictures, as large as the page can bear."""
+def _fit_examples(examples: Sequence[dict[str, Any]], truth: str) -> list[dict[str, Any]]:
+    """The examples' pictures, as large as the page can bear; what stands for truth is called so."""
     side = 960
     while True:
-        shown = [_example(example, side) for example in examples if example["runs"]]
+        shown = [_example(example, side, truth) for example in examples if example["runs"]]
         size = sum(
             len(picture["uri"])
             for example in shown
@@ -320,11 +327,11 @@ def _fit_examples(examples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         side = max(160, int(side * min(0.9, (PICTURE_BUDGET / size) ** 0.5)))
 
 
-def _example(example: dict[str, Any], side: int) -> dict[str, Any]:
+def _example(example: dict[str, Any], side: int, truth: str) -> dict[str, Any]:
     first = example["runs"][0]
     pictures = [picture("image", shrink(first["image"], side), "jpeg")]
     if first.get("truth") is not None:
-        pictures.append(_labels("truth", first["truth"], first["colours"], side))
+        pictures.append(_labels(truth, first["truth"], first["colours"], side))
     rows = []
     for run in example["runs"]:
         height, width = run["phi"].shape[:2]

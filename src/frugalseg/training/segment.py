@@ -5,16 +5,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from frugalseg._memory import keep_freed_memory
 from frugalseg.data.classes import ClassList
+from frugalseg.data.divided import has_masks, open_divided_folder
 from frugalseg.data.folder import SegmentationFolder, hold_out, open_folder
 from frugalseg.data.images import image_size, read_image
 from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
+from frugalseg.discover_runs import DiscoverConfig, DiscoverPlan, load_discover_run
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.results import write_environment
 from frugalseg.networks.samplers import OracleSampler, build_sampler, default_view
@@ -29,6 +32,7 @@ from frugalseg.runs import (
     save_weights,
     write_state,
 )
+from frugalseg.task_runs import read_finished
 from frugalseg.training.examples import Augmentation, ImageStore, Size, Steps
 from frugalseg.training.hardware import hardware, seed_everything
 from frugalseg.training.limits import refuse_out_of_range
@@ -41,16 +45,7 @@ LATTICE = 4  # pixels between two uniform samples, at which a loss "at pixels" i
 
 def open_data(config: SegmentConfig) -> SegmentationFolder:
     """The data set that a configuration names; with ``hold_out`` it has a split "held" as well."""
-    dataset = open_folder(
-        config.data,
-        classes=config.classes,
-        ignore=config.ignore,
-        seed=0,  # the split must not change with the training's seed
-        targets=config.targets,
-        mapping=config.mapping,
-        val_share=config.val_share,
-        unlabelled=config.boundaries is not None,
-    )
+    dataset = _open(config)
     splits = dict(dataset.splits)
     if config.hold_out and splits.get("train"):
         splits["train"], splits["held"] = hold_out(splits["train"], config.hold_out, seed=0)
@@ -59,6 +54,21 @@ def open_data(config: SegmentConfig) -> SegmentationFolder:
         lone = tuple(replace(sample, mask=None) for sample in rest)
         splits["unlabelled"] = splits.get("unlabelled", ()) + lone
     return replace(dataset, splits=splits)
+
+
+def _open(config: SegmentConfig) -> SegmentationFolder:
+    asked: dict[str, Any] = {
+        "classes": config.classes,
+        "ignore": config.ignore,
+        "seed": 0,  # the split must not change with the training's seed
+        "targets": config.targets,
+        "mapping": config.mapping,
+        "val_share": config.val_share,
+    }
+    if config.boundaries is None or has_masks(config.data):
+        return open_folder(config.data, unlabelled=config.boundaries is not None, **asked)
+    read_finished(config.boundaries, DiscoverConfig, DiscoverPlan)
+    return open_divided_folder(config.data, config.boundaries, **asked)
 
 
 def train_segmentation(
@@ -95,7 +105,7 @@ def train_segmentation(
     view = config.view or default_view(config.size, _aspect(dataset, config.size))
     model = _working_model(config, dataset.classes.num_classes, view)
     shares = _read_all(store, dataset, say)
-    taught = store if config.boundaries is None else _discovered(config, dataset, say)
+    taught = _discovered(config, dataset, say) if _asks_discovery(config, dataset) else store
     if main:
         state = open_run(folder, config, dataset.classes)
         write_environment(folder, seed=config.seed)
@@ -124,8 +134,6 @@ def _check(config: SegmentConfig, dataset: SegmentationFolder) -> None:
         )
     segmentation_loss(config.loss, [1.0])
     if config.boundaries is not None:
-        from frugalseg.discover_runs import load_discover_run
-
         load_discover_run(config.boundaries)
     sound = {
         "steps": config.steps >= 1,
@@ -196,6 +204,9 @@ def _read_all(
 ) -> list[float]:
     """Read all that will be needed, so that a broken file is found now; shares of the classes."""
     val = dataset.splits.get("val", ()) + dataset.splits.get("held", ())
+    if dataset.divided_by is not None:
+        said = f"the segmenter learns the regions of {dataset.divided_by}"
+        say(f"{dataset.root} has no masks: {said}")
     say(f"Reading {len(store)} training images and {len(val)} to check them by")
     shares: list[float] = store.class_shares().tolist()
     if not any(shares):
@@ -206,6 +217,12 @@ def _read_all(
     return shares
 
 
+def _asks_discovery(config: SegmentConfig, dataset: SegmentationFolder) -> bool:
+    """Whether the sampler learns boundaries that the store does not hold: not of chosen regions."""
+    chosen = dataset.divided_by is not None and bool(dataset.classes.targets)
+    return config.boundaries is not None and not chosen
+
+
 def _discovered(
     config: SegmentConfig, dataset: SegmentationFolder, say: Callable[[str], None]
 ) -> ImageStore:
@@ -213,7 +230,6 @@ def _discovered(
 
     Those of its finer regions, where it has them: regions of about equal size miss small things.
     """
-    from frugalseg.discover_runs import load_discover_run
     from frugalseg.training.discover_answers import discover_labels
 
     run = load_discover_run(config.boundaries or "")
