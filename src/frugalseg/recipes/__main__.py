@@ -280,6 +280,31 @@ def ablation(
     print(run_ablation(out, runs, seeds, variants or None, say=_say), end="")
 
 
+@app.command
+def seconds(
+    *runs: Path,
+    out: Path,
+    scores: Path | None = None,
+    split: str = "test",
+    images: int = 20,
+    rounds: int = 3,
+) -> None:
+    """Time finished runs of one data set by turns, on a machine with nothing else to do.
+
+    With --scores, a folder of a study, FILE.svg beside --out draws its scores against the seconds.
+    """
+    from frugalseg.commands.common import progress
+    from frugalseg.recipes.seconds import draw_seconds, time_runs
+
+    if not runs:
+        raise FrugalsegError("Name the folders of the runs to time.")
+    result = time_runs(runs, split, images, rounds, out, lambda turns: progress(turns, "images"))
+    for row in result["runs"]:
+        print(f"{row['run']:24s} {1e3 * row['seconds']['total']:7.1f} ms")
+    if scores is not None:
+        draw_seconds(scores, out, out.with_suffix(".svg"))
+
+
 def main() -> None:
     """Run a recipe; what the user can mend is one sentence and exit code 2."""
     try:

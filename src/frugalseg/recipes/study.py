@@ -71,32 +71,52 @@ def write_summary(folder: Path) -> str:
     Returns:
         The table, means over seeds, the cheaper first.
     """
-    results = [read_result(path) for path in sorted(folder.glob("*.json"))]
-    results.sort(key=lambda r: (r["what"]["size"], r["what"]["sampler"] != "uniform"))
+    results = read_results(folder)
     table = markdown_table_over_seeds(results)
     write_whole(table.encode(), folder / "table.md")
-    _draw_curve(results, folder / "curve.svg")
+    draw_curve(
+        results,
+        lambda result: float(result["cost"]["multiply_adds"]["total"]) / 1e6,
+        "M multiply-adds an image",
+        folder / "curve.svg",
+    )
     return table
 
 
-def _draw_curve(results: Sequence[dict[str, Any]], path: Path) -> None:
-    """Quality against multiply-adds: a line for each sampler through its numbers of samples."""
-    from frugalseg.reports.panels import Line, Panel, draw_panels
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """The results of a study, the cheaper first."""
+    results = [read_result(path) for path in sorted(folder.glob("*.json"))]
+    return sorted(results, key=lambda r: (r["what"]["size"], r["what"]["sampler"] != "uniform"))
 
-    def cost(group: list[dict[str, Any]]) -> float:
-        return float(group[0]["cost"]["multiply_adds"]["total"]) / 1e6
+
+def draw_curve(
+    results: Sequence[dict[str, Any]],
+    cost: Callable[[dict[str, Any]], Any],
+    across: str,
+    path: Path,
+) -> None:
+    """Quality against cost: a line for each sampler through its numbers of samples.
+
+    Args:
+        results: of one study.
+        cost: what a result cost, a number; the same for all seeds.
+        across: says what the cost is.
+        path: SVG file.
+    """
+    from frugalseg.reports.panels import Line, Panel, draw_panels
 
     panels = []
     for kind in ("all", "target"):
         lines: dict[str, list[tuple[float, tuple[float, float, float]]]] = {}
-        for group in sorted(group_seeds(results), key=cost):
+        for group in sorted(group_seeds(results), key=lambda group: cost(group[0])):
             spread = mean_and_range(group, lambda r: r["scores"]["miou"][kind])  # noqa: B023
             if spread is not None:
-                lines.setdefault(group[0]["what"]["sampler"], []).append((cost(group), spread))
+                at = float(cost(group[0]))
+                lines.setdefault(group[0]["what"]["sampler"], []).append((at, spread))
         drawn = []
         for name, points in lines.items():
             places, spreads = zip(*points, strict=True)
             drawn.append(Line(name, places, *zip(*spreads, strict=True)))
         if drawn:
-            panels.append(Panel("M multiply-adds an image", drawn, up=f"mIoU {kind}"))
+            panels.append(Panel(across, drawn, up=f"mIoU {kind}"))
     draw_panels(panels, "", path)

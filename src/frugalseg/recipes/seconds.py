@@ -1,0 +1,118 @@
+"""Quality against measured seconds: finished runs timed by turns, so that none has a busy hour."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from frugalseg.data.masks import read_mask
+from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.cost import StageTimer
+from frugalseg.evaluation.evaluate import multiply_adds, samples_to_score
+from frugalseg.evaluation.results import command_line, environment
+from frugalseg.files import write_json
+from frugalseg.recipes.study import draw_curve, read_results
+from frugalseg.runs import Run, load_run
+from frugalseg.training.segment import open_data
+
+FORMAT = 1
+
+
+def time_runs(
+    folders: Sequence[Path],
+    split: str,
+    images: int,
+    rounds: int,
+    out: Path,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> dict[str, Any]:
+    """Time finished runs of one data set on the same images, by turns, and write what was found.
+
+    Args:
+        folders: the runs.
+        split: whose images.
+        images: how many of them, spread evenly.
+        rounds: times that each run answers for each image; one more comes first and is not counted.
+        out: JSON file.
+        progress: wraps the loop over rounds and images.
+
+    Returns:
+        What was written: for each run its sampler, "size", "multiply_adds" and median "seconds" an
+        image by stage; and how busy the machine was, before and after.
+
+    Raises:
+        FrugalsegError: a run is not finished, or the split is missing.
+    """
+    runs = [load_run(folder) for folder in folders]
+    data = open_data(runs[0].config)
+    samples = samples_to_score(data, split)
+    places = np.linspace(0, len(samples), min(images, len(samples)), endpoint=False).astype(int)
+    load = [os.getloadavg()[0]]
+    timers = [StageTimer(run.model.device) for run in runs]
+    turns = [(turn, place) for turn in range(rounds + 1) for place in places]
+    for k, (turn, place) in enumerate(progress(turns)):
+        image = samples[place].image
+        mask = samples[place].mask
+        assert mask is not None
+        truth = read_mask(mask, data.classes)
+        for i in np.roll(np.arange(len(runs)), k):
+            timer = timers[i] if turn else StageTimer()
+            runs[i].model.predict(image, truth, runs[i].classes.targets, timer)
+    load.append(os.getloadavg()[0])
+    result = {
+        "format": FORMAT,
+        "what": {
+            "command": command_line(),
+            "data": data.root.name,
+            "split": split,
+            "images": len(places),
+            "rounds": rounds,
+        },
+        "environment": environment(),
+        "load_before_and_after": load,
+        "runs": [_row(run, timer) for run, timer in zip(runs, timers, strict=True)],
+    }
+    write_json(result, out)
+    return result
+
+
+def _row(run: Run, timer: StageTimer) -> dict[str, Any]:
+    return {
+        "run": run.folder.name,
+        "sampler": run.config.sampler,
+        "size": list(run.config.size),
+        "steps": run.config.steps,
+        "multiply_adds": multiply_adds(run.model)["total"],
+        "seconds": timer.median(),
+    }
+
+
+def draw_seconds(scores: Path, seconds: Path, out: Path) -> None:
+    """Draw the scores of a study against seconds of runs of the same samplers and points.
+
+    Args:
+        scores: folder of the study's results.
+        seconds: what :func:`time_runs` wrote.
+        out: SVG file.
+
+    Raises:
+        FrugalsegError: the file is none of these, or no result has what was timed.
+    """
+    try:
+        rows = json.loads(seconds.read_text(encoding="utf-8"))["runs"]
+        taken = {
+            (row["sampler"], tuple(row["size"])): 1e3 * row["seconds"]["total"] for row in rows
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FrugalsegError(f"{seconds} holds no times of runs ({error}).") from error
+
+    def cost(result: dict[str, Any]) -> float | None:
+        return taken.get((result["what"]["sampler"], tuple(result["what"]["size"])))
+
+    timed = [result for result in read_results(scores) if cost(result) is not None]
+    if not timed:
+        raise FrugalsegError(f"{scores} has no result of a sampler and points timed in {seconds}.")
+    draw_curve(timed, cost, "ms an image", out)

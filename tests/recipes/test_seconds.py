@@ -1,0 +1,51 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frugalseg.recipes.__main__ import app
+from tiny import TINY, cli
+
+
+def recipe(*words: Any) -> None:
+    app(["seconds", *map(str, words)], result_action="return_value")
+
+
+def test_runs_are_timed_by_turns_and_drawn(scenes: Path, tmp_path: Path) -> None:
+    study = [*TINY, "--out", tmp_path / "scores", "--runs", tmp_path / "runs", "--sizes", "16x32"]
+    answer = cli("study", scenes, *study, "--samplers", "uniform", "--samplers", "oracle")
+    assert answer.code == 0, answer.err
+    names = ["uniform-16x32-0", "oracle-16x32-0"]
+    runs = [tmp_path / "runs" / name for name in names]
+    out = tmp_path / "seconds.json"
+    recipe(*runs, "--out", out, "--scores", tmp_path / "scores", "--images", 2, "--rounds", 2)
+    result = json.loads(out.read_text())
+    assert result["what"]["images"] == 2
+    assert [row["run"] for row in result["runs"]] == names
+    for row in result["runs"]:
+        stages = dict(row["seconds"])
+        total = stages.pop("total")
+        assert total == pytest.approx(sum(stages.values()))
+        assert min(stages.values()) > 0
+        assert row["size"] == [16, 32]
+    curve = out.with_suffix(".svg").read_text()
+    for text in ("uniform", "oracle", "ms an image", "mIoU all"):
+        assert f"<!-- {text} -->" in curve
+
+
+def test_times_of_other_runs_are_refused(tmp_path: Path, trained: dict[str, Path]) -> None:
+    from frugalseg.errors import FrugalsegError
+    from frugalseg.recipes.seconds import draw_seconds
+
+    with pytest.raises(FrugalsegError, match="Name the folders"):
+        recipe("--out", tmp_path / "seconds.json")
+    (tmp_path / "broken.json").write_text("{}")
+    with pytest.raises(FrugalsegError, match="holds no times"):
+        draw_seconds(tmp_path, tmp_path / "broken.json", tmp_path / "curve.svg")
+    timed = tmp_path / "timed"
+    timed.mkdir()
+    recipe(trained["density"], "--out", timed / "s.json", "--images", 1, "--rounds", 1)
+    with pytest.raises(FrugalsegError, match="no result of a sampler"):
+        draw_seconds(tmp_path / "none", timed / "s.json", tmp_path / "curve.svg")
+    assert not (tmp_path / "curve.svg").exists()
