@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from frugalseg.options import Names, Options, option_value
 from frugalseg.task_runs import WEIGHTS, read_finished, trunk_to_build
+from frugalseg.weights import load_weights
 
 if typing.TYPE_CHECKING:
     from torch import nn
@@ -198,8 +199,6 @@ def load_cluster_run(
         FrugalsegError: the folder is incomplete or unfinished, its weights do not fit, or its trunk
             must be handed in.
     """
-    from frugalseg.runs import load_weights
-
     folder = Path(folder)
     config, plan, state = read_finished(folder, ClusterConfig, Plan, weights)
     net = build_net(plan, state["clusters"], pretrained=False, trunk=trunk)

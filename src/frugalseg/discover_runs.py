@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from frugalseg.options import Names, Options, option_value
 from frugalseg.task_runs import WEIGHTS, read_finished, trunk_to_build
+from frugalseg.weights import load_weights
 
 if typing.TYPE_CHECKING:
     from torch import nn
@@ -245,8 +246,6 @@ def load_discover_run(
         FrugalsegError: the folder is incomplete or unfinished, its weights do not fit, or its trunk
             must be handed in.
     """
-    from frugalseg.runs import load_weights
-
     folder = Path(folder)
     config, plan, state = read_finished(folder, DiscoverConfig, DiscoverPlan, weights)
     net = build_discover_net(plan, state["clusters"], pretrained=False, trunk=trunk)

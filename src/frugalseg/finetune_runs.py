@@ -18,8 +18,8 @@ from cyclopts import Parameter
 
 from frugalseg.cluster_runs import Plan, build_net
 from frugalseg.options import Options, option_value
-from frugalseg.runs import load_weights
 from frugalseg.task_runs import WEIGHTS, read_finished
+from frugalseg.weights import load_weights
 
 if typing.TYPE_CHECKING:
     from frugalseg.networks.heads import SupervisedNet

@@ -26,11 +26,10 @@ from frugalseg.data.classes import ClassList, read_classes, write_classes
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_whole
 from frugalseg.options import Names, Options, Size, SizeOption, option_value, parse_size
+from frugalseg.weights import load_weights
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Set
-
-    from torch import nn
 
     from frugalseg.pipeline import FrugalModel
 
@@ -285,14 +284,6 @@ def read_config(folder: Path) -> SegmentConfig:
     return SegmentConfig(**{name: _typed(name, value) for name, value in values.items()})
 
 
-def save_weights(model: "nn.Module", folder: Path, name: str = "weights.safetensors") -> None:
-    """Write a model's tensors to a file of a run, whole or not at all."""
-    from safetensors.torch import save
-
-    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    write_whole(save(tensors), folder / name)
-
-
 def load_run(folder: Path | str) -> Run:
     """Load a finished run; its model is on the GPU where there is one.
 
@@ -350,30 +341,6 @@ def build_model(
     sampler = build_sampler(config.sampler, config.size, **config.sampler_options)
     oversample = OVERSAMPLE["uniform" if config.sampler == "uniform" else "adaptive"]
     return FrugalModel(sampler, segmenter, view, config.size, oversample=oversample)
-
-
-def load_weights(model: "nn.Module", path: Path) -> None:
-    """Fill a model with the tensors of a file.
-
-    Raises:
-        FrugalsegError: the file is damaged, or does not fit the model.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise FrugalsegError(
-            f"{path} is not a whole safetensors file ({_one_line(error)}). Train the run again."
-        ) from error
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise FrugalsegError(
-            f"{path} does not fit the run's config.yaml: were they written by one training? "
-            f"({str(error).splitlines()[1].strip()})"
-        ) from error
 
 
 def _plain(config: SegmentConfig) -> dict[str, Any]:

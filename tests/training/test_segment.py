@@ -16,11 +16,11 @@ from frugalseg.runs import (
     build_model,
     load_run,
     open_run,
-    save_weights,
     write_state,
 )
 from frugalseg.training import fit, tasks
 from frugalseg.training.segment import open_data, train_segmentation
+from frugalseg.weights import save_weights
 from tiny import TINY, Answer, cli
 
 

@@ -293,12 +293,11 @@ def seconds(
 
     With --scores, a folder of a study, FILE.svg beside --out draws its scores against the seconds.
     """
-    from frugalseg.commands.common import progress
     from frugalseg.recipes.seconds import draw_seconds, time_runs
 
     if not runs:
         raise FrugalsegError("Name the folders of the runs to time.")
-    result = time_runs(runs, split, images, rounds, out, lambda turns: progress(turns, "images"))
+    result = time_runs(runs, split, images, rounds, out, _say)
     for row in result["runs"]:
         print(f"{row['run']:24s} {1e3 * row['seconds']['total']:7.1f} ms")
     if scores is not None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ def time_runs(
     images: int,
     rounds: int,
     out: Path,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Time finished runs of one data set on the same images, by turns, and write what was found.
 
@@ -37,7 +37,7 @@ def time_runs(
         images: how many of them, spread evenly.
         rounds: times that each run answers for each image; one more comes first and is not counted.
         out: JSON file.
-        progress: wraps the loop over rounds and images.
+        say: is told, in words, what begins.
 
     Returns:
         What was written: for each run its sampler, "size", "multiply_adds" and median "seconds" an
@@ -52,8 +52,9 @@ def time_runs(
     places = np.linspace(0, len(samples), min(images, len(samples)), endpoint=False).astype(int)
     load = [os.getloadavg()[0]]
     timers = [StageTimer(run.model.device) for run in runs]
+    say(f"Timing {len(runs)} runs on {len(places)} images, {rounds} rounds after a first")
     turns = [(turn, place) for turn in range(rounds + 1) for place in places]
-    for k, (turn, place) in enumerate(progress(turns)):
+    for k, (turn, place) in enumerate(turns):
         image = samples[place].image
         mask = samples[place].mask
         assert mask is not None

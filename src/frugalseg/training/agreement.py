@@ -182,7 +182,7 @@ class AgreementTask(StepTask):
     def _keep(self, loss: Tensor) -> None:
         if self.lowest is None or not bool(loss < self.best[0]):
             return
-        from frugalseg.runs import save_weights
+        from frugalseg.weights import save_weights
 
         self.best[0], self.best[1] = loss, self.global_step
         save_weights(self.net, self.lowest.parent, self.lowest.name)

@@ -25,13 +25,14 @@ from frugalseg.finetune_runs import (
 )
 from frugalseg.networks.heads import SupervisedNet
 from frugalseg.networks.trunks import third_stage
-from frugalseg.runs import config_hash, save_weights, write_state
+from frugalseg.runs import config_hash, write_state
 from frugalseg.training.agreement import Draw, Turns
 from frugalseg.training.finetune_plan import Parts, check_numbers, choose_parts, choose_views
 from frugalseg.training.hardware import seed_everything
 from frugalseg.training.restarts import begin_run, state_of_run
 from frugalseg.training.tasks import StepTask
 from frugalseg.training.views import Views, placed_view, transformed_views
+from frugalseg.weights import save_weights
 
 PIECE = 256  # images answered at once
 Say = Callable[[str], None]

@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Protocol
 from frugalseg.evaluation.results import write_environment
 from frugalseg.files import read_json_lines, write_whole
 from frugalseg.information import mean_and_spread
-from frugalseg.runs import config_hash, load_weights, read_state, save_weights, write_state
+from frugalseg.runs import config_hash, read_state, write_state
 from frugalseg.task_runs import NEEDS, WEIGHTS, find_task_run, open_task_run
 from frugalseg.training.agreement import AgreementTask
 from frugalseg.training.hardware import Hardware, hardware, seed_everything
+from frugalseg.weights import load_weights, save_weights
 
 LOWEST = "lowest.st"  # in the checkpoints of a training: its weights of lowest loss
 Judge = Callable[[Any], dict[str, Any]]  # of a task: "sub_head", "losses", "health", ...

@@ -29,7 +29,6 @@ from frugalseg.runs import (
     find_run,
     open_run,
     read_state,
-    save_weights,
     write_state,
 )
 from frugalseg.task_runs import read_finished
@@ -37,6 +36,7 @@ from frugalseg.training.examples import Augmentation, ImageStore, Size, Steps
 from frugalseg.training.hardware import hardware, seed_everything
 from frugalseg.training.limits import refuse_out_of_range
 from frugalseg.training.trust import choose_trust
+from frugalseg.weights import save_weights
 
 # A sampler sees whole images in use, each cell of its view as wide as here: crops nearly as large.
 SAMPLER_SCALE = 0.8
