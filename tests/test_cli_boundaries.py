@@ -99,7 +99,7 @@ def test_a_folder_without_a_mask(photographs: Path, divided: Path, tmp_path: Pat
     assert "finished already" in cli(*asked).err
 
 
-def test_chosen_regions_teach_the_sampler(photographs: Path, divided: Path, tmp_path: Path) -> None:
+def test_one_region_as_the_target(photographs: Path, divided: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     asked = ("segment", photographs, "--run", run, "--boundaries", divided, *TINY)
     answer = cli(*asked, "--targets", "region 1")

@@ -72,7 +72,7 @@ class SegmentConfig:
         hold_out: Share of the training images held out for every choice; val then decides nothing.
         boundaries: Folder of a finished discover run: the boundaries of its finer regions teach
             the sampler, in place of the masks', on all training images, with a mask or without.
-            Where there is no mask at all, its regions are what the segmenter learns.
+            Where there is no mask at all, its regions are what sampler and segmenter learn.
         mask_share: Share of the training masks that are used; the other images are as without one.
         precision: Number format of the training, such as bf16-mixed (Lightning's names).
         devices: Number of devices, or auto.

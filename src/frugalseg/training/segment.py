@@ -105,7 +105,9 @@ def train_segmentation(
     view = config.view or default_view(config.size, _aspect(dataset, config.size))
     model = _working_model(config, dataset.classes.num_classes, view)
     shares = _read_all(store, dataset, say)
-    taught = _discovered(config, dataset, say) if _asks_discovery(config, dataset) else store
+    # without masks, the store holds the regions that are to be learned: their boundaries matter
+    asked = config.boundaries is not None and dataset.divided_by is None
+    taught = _discovered(config, dataset, say) if asked else store
     if main:
         state = open_run(folder, config, dataset.classes)
         write_environment(folder, seed=config.seed)
@@ -215,12 +217,6 @@ def _read_all(
         for _ in pool.map(lambda sample: _read_through(sample, dataset.classes), val):
             pass
     return shares
-
-
-def _asks_discovery(config: SegmentConfig, dataset: SegmentationFolder) -> bool:
-    """Whether the sampler learns boundaries that the store does not hold: not of chosen regions."""
-    chosen = dataset.divided_by is not None and bool(dataset.classes.targets)
-    return config.boundaries is not None and not chosen
 
 
 def _discovered(
