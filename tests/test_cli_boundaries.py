@@ -12,6 +12,7 @@ from PIL import Image
 from frugalseg.data.divided import has_masks, open_divided_folder
 from frugalseg.data.masks import read_mask, read_raw
 from frugalseg.discover_runs import load_discover_run
+from frugalseg.errors import FrugalsegError
 from frugalseg.recipes.joined import TAUGHT
 from frugalseg.runs import SegmentConfig
 from frugalseg.training.discover_answers import discover_labels
@@ -46,7 +47,7 @@ def test_images_without_a_mask_teach_the_sampler(lone: Path, regions: Path, tmp_
     assert "Reading 2 training images" in answer.err
     assert yaml.safe_load((run / "config.yaml").read_text())["boundaries"] == str(regions)
     result = json.loads((run / "results" / "data-val.json").read_text())
-    assert "discovered boundaries" in result["what"]["variant"]
+    assert "boundaries of run" in result["what"]["variant"]
     photo = lone / "images/test/scene_00000.jpg"
     shutil.move(regions, tmp_path / "away")  # the run loads with nothing but itself
     try:
@@ -82,7 +83,7 @@ def test_a_folder_without_a_mask(photographs: Path, divided: Path, tmp_path: Pat
     assert (run / "classes.csv").read_bytes() == (divided / "classes.csv").read_bytes()
     result = json.loads((run / "results" / "photographs-val.json").read_text())
     assert result["what"]["truth"] == "regions found by regions"
-    assert "discovered regions" in result["what"]["variant"]
+    assert "regions of regions" in result["what"]["variant"]
     page = (run / "report.html").read_text()
     assert "There are no masks" in page
     assert "<figcaption>regions</figcaption>" in page
@@ -138,32 +139,96 @@ def test_empty_folders_of_masks(scenes: Path, tmp_path: Path) -> None:
     assert {name: len(some) for name, some in splits.items()} == {"train": 6, "val": 3, "test": 2}
 
 
-def test_a_discovery_of_other_images_is_refused(
+def test_uniform_sampling_of_a_folder_without_a_mask(
     photographs: Path, divided: Path, tmp_path: Path
 ) -> None:
-    more = shutil.copytree(photographs, tmp_path / "more")
-    shutil.copy(next(more.glob("val/*.jpg")), more / "train" / "other.jpg")
+    out = ("--out", tmp_path / "out", "--runs", tmp_path / "runs", "--sizes", "16x32")
+    answer = cli("study", photographs, "--boundaries", divided, "--split", "val", *TINY, *out)
+    assert answer.code == 0, answer.err
+    results = [json.loads(path.read_text())["what"] for path in (tmp_path / "out").glob("*.json")]
+    assert {result["sampler"] for result in results} == {"uniform", "density"}
+    assert len({result["variant"] for result in results}) == 1
+
+
+def test_discoveries_that_do_not_fit_are_refused(
+    photographs: Path, divided: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    answer = cli("segment", more, "--run", run, "--boundaries", divided, *TINY)
-    refused(answer, "1 of the 10 images", "other.jpg", "a discovery of this whole folder")
-    answer = cli("segment", tmp_path / "none", "--run", run, "--boundaries", divided, *TINY)
-    refused(answer, "there is no such folder")
-    (tmp_path / "empty").mkdir()
-    answer = cli("segment", tmp_path / "empty", "--run", run, "--boundaries", divided, *TINY)
-    refused(answer, "there is no image in it")
+    copy = shutil.copytree(photographs, tmp_path / "copy")
+    words = ("--run", run, "--boundaries", divided, *TINY)
+    refused(cli("segment", copy, *words), f"has divided {photographs}, not {copy}")
+    refused(cli("segment", tmp_path / "none", *words), "there is no such folder")
+    refused(cli("segment", photographs, *words, "--mask-share", "0.5"), "no masks to share out")
     assert not run.exists()
 
 
-def test_names_that_differ_by_suffix_alone(divided: Path, tmp_path: Path) -> None:
-    photos, found = tmp_path / "photos", tmp_path / "found"
-    (found / "labels").mkdir(parents=True)
-    photos.mkdir()
-    shutil.copy(divided / "classes.csv", found)
-    for value, name in enumerate(("a.jpg", "a.png", "b.png")):
-        picture = Image.fromarray(np.full((4, 4 + value), value, np.uint8))
-        picture.save(photos / name)
-        picture.save(found / "labels" / f"{name}.png")
-    data = open_divided_folder(photos, found)
+def photos(folder: Path, *names: str) -> Path:
+    """Small images, each of its own brightness."""
+    for value, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 5, 3), 20 * value, np.uint8)).save(folder / name)
+    return folder
+
+
+def label(found: Path, *names: str) -> Path:
+    """What a discovery writes for images of these names."""
+    (found / "labels").mkdir(parents=True, exist_ok=True)
+    (found / "classes.csv").write_text("name,id,colour,target\nregion 0,0,#000000,no\n")
+    for name in names:
+        (found / "labels" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((4, 5), np.uint8)).save(found / "labels" / f"{name}.png")
+    return found
+
+
+def splits(data: Path, found: Path) -> dict[str, list[str]]:
+    opened = open_divided_folder(data, found).splits
+    return {name: [sample.image.name for sample in some] for name, some in opened.items()}
+
+
+def test_lacking_regions(tmp_path: Path) -> None:
+    data = photos(tmp_path / "data", "a.png", "b.png", "c.png")
+    found = label(tmp_path / "found", "a", "b")
+    with pytest.raises(FrugalsegError, match=r"1 of the 3 images .*c\.png.*discover. command"):
+        open_divided_folder(data, found)
+    (data / "c.png").write_bytes(b"no image")
+    with pytest.raises(FrugalsegError, match=r"c\.png.*(read|image)"):
+        open_divided_folder(data, found)
+
+
+def test_splits_of_folders_without_masks(tmp_path: Path) -> None:
+    names = [f"images/{i}" for i in range(5)]
+    data = photos(tmp_path / "listed", *(f"{name}.png" for name in names))
+    (data / "split.csv").write_text("stem,split\n0,train\n1,val\n2,test\n3,train\n")
+    found = label(tmp_path / "found", *names)
+    listed = {"train": ["0.png", "3.png", "4.png"], "val": ["1.png"], "test": ["2.png"]}
+    assert splits(data, found) == listed
+    (data / "masks").mkdir()  # empty
+    assert splits(data, found) == listed
+    nested = [f"images/{split}/{i}" for split in ("train", "val", "test") for i in range(2)]
+    data = photos(tmp_path / "nested", *(f"{name}.png" for name in nested))
+    assert {k: len(v) for k, v in splits(data, label(found, *nested)).items()} == {
+        "train": 2,
+        "val": 2,
+        "test": 2,
+    }
+    lone = [f"unlabelled/{i}" for i in range(4)]
+    data = photos(tmp_path / "lone", *(f"{name}.png" for name in lone))
+    assert {k: len(v) for k, v in splits(data, label(found, *lone)).items()} == {
+        "train": 3,
+        "val": 1,
+    }
+
+
+def test_masks_under_another_name_are_no_photographs(tmp_path: Path) -> None:
+    data = photos(tmp_path / "data", "images/a.jpg", "images/b.jpg", "labels/a.png", "labels/b.png")
+    with pytest.raises(FrugalsegError, match=r"if they are masks, call it .*masks"):
+        open_divided_folder(data, tmp_path)
+    refused(cli("discover", data, "--run", tmp_path / "run"), "if they are masks")
+
+
+def test_names_that_differ_by_suffix_alone(tmp_path: Path) -> None:
+    names = ("a.jpg", "a.png", "b.png")
+    data = open_divided_folder(photos(tmp_path / "data", *names), label(tmp_path / "found", *names))
     pairs = [(s.image.name, s.mask.name) for some in data.splits.values() for s in some if s.mask]
     assert sorted(pairs) == [("a.jpg", "a.jpg.png"), ("a.png", "a.png.png"), ("b.png", "b.png.png")]
 
@@ -197,7 +262,6 @@ def test_bad_runs_and_shares_are_refused(
     refused(cli(*asked, "--boundaries", tmp_path / "none"), "there is no such run")
     refused(cli(*asked, "--boundaries", unfinished), "is not finished")
     refused(cli(*asked, "--boundaries", trained["density"]), "is a segmentation run")
-    refused(cli(*asked, "--boundaries", regions, "--sampler", "uniform"), "learns nothing")
     refused(cli(*asked, "--mask-share", "0"), "mask_share=0.0 is out of range")
     assert not run.exists()
 

@@ -217,7 +217,7 @@ def test_training_images_alone_may_be_without_a_mask(tmp_path: Path, pair: Pair)
 def test_some_masks_are_needed(folder: Path) -> None:
     for path in (folder / "masks").iterdir():
         path.unlink()
-    with pytest.raises(FrugalsegError, match=r"no image with a mask\. A segmenter needs a few"):
+    with pytest.raises(FrugalsegError, match="no image with a mask"):
         open_folder(folder, unlabelled=True)
 
 

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +81,32 @@ def test_infrared_is_read_and_resized_on_its_own(tmp_path: Path) -> None:
     save(tmp_path / "grey.png")
     with pytest.raises(FrugalsegError, match="1 bands"):
         read_picture(tmp_path / "grey.png", 4)
+
+
+def test_images_without_masks_keep_their_splits(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for split, names in (("train", "abcd"), ("val", "ef")):
+        for name in names:
+            save(folder / "images" / split / f"{name}.png")
+            if name in "aef":
+                save(folder / "masks" / split / f"{name}.png", value=name == "e")
+    data = open_region_images(folder, "folder")
+    train = [data.images.names[i] for i in data.indices("train")]
+    assert train == [f"images/train/{name}.png" for name in "abcd"]
+    assert [data.truth(int(i)) is None for i in data.indices("train")] == [False, True, True, True]
+    shutil.rmtree(folder / "masks")
+    bare = open_region_images(folder)
+    assert [len(bare.indices(split)) for split in ("train", "val")] == [4, 2]
+
+
+def test_what_is_no_photograph_is_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    save(folder / "images" / "a.png")
+    save(folder / "infrared" / "a.png")
+    assert open_region_images(folder).images.names == ("images/a.png",)
+    shutil.rmtree(folder / "infrared")
+    run = folder / "runs" / "one"
+    save(run / "labels" / "a.png")
+    for name in ("config.yaml", "environment.json"):
+        (run / name).write_text("")
+    assert open_region_images(folder).images.names == ("images/a.png",)

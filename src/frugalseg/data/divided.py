@@ -14,13 +14,13 @@ from frugalseg.data.folder import (
     raise_problems,
 )
 from frugalseg.data.image_folder import splits_by_name
-from frugalseg.data.images import IMAGE_SUFFIXES
+from frugalseg.data.images import read_image
 from frugalseg.data.layout import (
     NO_MASK,
+    SPLITS,
     Sample,
-    files_below,
-    find_samples,
-    is_paired,
+    find_pairs,
+    plain_files,
     require_folder,
     size_problems,
 )
@@ -35,9 +35,9 @@ def has_masks(root: Path | str) -> bool:
     """
     root = Path(root)
     require_folder(root)
-    if not is_paired(root):
+    found = find_pairs(root)
+    if found is None:
         return False
-    found = find_samples(root)
     others = [problem for problem in found.problems if problem.kind != NO_MASK]
     return any(found.splits.values()) or bool(others)
 
@@ -73,12 +73,7 @@ def open_divided_folder(
         for split, images in _images(root).items()
     }
     samples = [sample for some in splits.values() for sample in some]
-    lacking = [s for s in samples if s.mask is None or not s.mask.is_file()]
-    if lacking:
-        raise FrugalsegError(
-            f"{discovery} has no regions of {len(lacking)} of the {len(samples)} images of {root} "
-            f"(the first: {lacking[0].image}): give a discovery of this whole folder, or masks."
-        )
+    _refuse_lacking(root, discovery, samples)
     raise_problems(root, size_problems(samples))
     own = discovery / "classes.csv" if classes is None else classes
     class_list = folder_classes(root, samples, own, ignore, targets, mapping)
@@ -88,20 +83,34 @@ def open_divided_folder(
 
 def _images(root: Path) -> dict[str, list[Path]]:
     """The images of each split, or under ``""`` where no split is given."""
-    if is_paired(root):
-        lone = find_samples(root).lone
-        return {split: [s.image for s in some] for split, some in lone.items() if some}
-    paths = list(files_below(root, IMAGE_SUFFIXES))
-    if not paths:
-        raise FrugalsegError(f"{root}: there is no image in it or below it.")
-    numbers, _ = splits_by_name([path.relative_to(root).as_posix() for path in paths])
-    if not numbers:
-        return {"": paths}
-    splits: dict[str, list[Path]] = {}
-    for split, some in numbers.items():  # without masks, unlabelled images are as any others
-        key = "train" if split == "unlabelled" else split
-        splits.setdefault(key, []).extend(paths[i] for i in some)
-    return {split: sorted(some) for split, some in splits.items()}
+    found = find_pairs(root)
+    if found is not None:
+        splits = {split: [s.image for s in some] for split, some in found.lone.items() if some}
+    else:
+        files = plain_files(root)
+        numbers, _ = splits_by_name([path.relative_to(root).as_posix() for path in files])
+        splits = {split: [files[i] for i in some] for split, some in numbers.items()}
+        splits = splits or {"": files}
+    # without masks, images of no split are as any others
+    rest = [path for split in splits.keys() - set(SPLITS) for path in splits.pop(split)]
+    if not splits:
+        return {"": sorted(rest)}
+    if rest:
+        splits["train"] = sorted(splits.get("train", []) + rest)
+    return splits
+
+
+def _refuse_lacking(root: Path, discovery: Path, samples: Sequence[Sample]) -> None:
+    """Raise where images have no label image: what cannot be read has none, and is named first."""
+    lacking = [s for s in samples if s.mask is None or not s.mask.is_file()]
+    if not lacking:
+        return
+    read_image(lacking[0].image)
+    raise FrugalsegError(
+        f"{discovery} has no regions of {len(lacking)} of the {len(samples)} images of {root} "
+        f"(the first: {lacking[0].image}): give the 'frugalseg discover' command of the whole "
+        "folder again, or masks."
+    )
 
 
 def _divided(root: Path, image: Path, labels: Path) -> Sample:

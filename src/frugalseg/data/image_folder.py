@@ -132,12 +132,14 @@ def splits_by_name(names: Sequence[str]) -> tuple[dict[str, NDArray[np.int64]], 
     """Indices by split, and the names below the split's folder.
 
     Args:
-        names: paths below a folder. Where all begin with train, val, test or unlabelled, that is
-            their split; else there are no splits.
+        names: paths below a folder. Where all begin with train, val, test or unlabelled (below
+            ``images/``, where that holds all), that is their split; else there are no splits.
     """
-    firsts = [PurePosixPath(name).parts[0] if "/" in name else "" for name in names]
+    inside = all(name.startswith("images/") for name in names)
+    inner = [name.removeprefix("images/") if inside else name for name in names]
+    firsts = [PurePosixPath(name).parts[0] if "/" in name else "" for name in inner]
     if not set(firsts) <= _SPLITS.keys():
         return {}, list(names)
     found = np.array([_SPLITS[first] for first in firsts])
-    below = [name.partition("/")[2] for name in names]
+    below = [name.partition("/")[2] for name in inner]
     return {str(split): np.flatnonzero(found == split) for split in np.unique(found)}, below

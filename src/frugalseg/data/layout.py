@@ -85,6 +85,55 @@ def find_samples(root: Path) -> Found:
     return found
 
 
+def find_pairs(root: Path) -> Found | None:
+    """As :func:`find_samples`, also of ``images/`` with a ``split.csv`` and no masks at all.
+
+    Returns:
+        What was found; None where the folder has no such layout.
+
+    Raises:
+        FrugalsegError: as of :func:`find_samples`.
+    """
+    if is_paired(root):
+        return find_samples(root)
+    if not ((root / "images").is_dir() and (root / "split.csv").is_file()):
+        return None
+    found = Found()
+    _pair(root, root / "images", root / "masks", "", found)
+    _read_split(root / "split.csv", found)
+    return found
+
+
+def plain_files(root: Path) -> list[Path]:
+    """The images of a folder in no layout: all in it and below it, but not infrared ones.
+
+    Raises:
+        FrugalsegError: there are none, or a folder beside ``images/`` looks like its masks.
+    """
+    inner = root / "images"
+    if inner.is_dir():
+        beside = [f for f in root.iterdir() if f.is_dir() and f != inner and f.name[0] != "."]
+        if root / "infrared" in beside:
+            return list(files_below(inner, IMAGE_SUFFIXES))
+        names = _stems(inner, IMAGE_SUFFIXES)
+        for folder in beside:
+            if (stems := _stems(folder, MASK_SUFFIXES)) and stems <= names:
+                raise FrugalsegError(
+                    f"{folder} holds files with the names of those in {inner}: if they are masks, "
+                    f"call it {root / 'masks'}; if not, give the folder {inner}."
+                )
+    files = list(files_below(root, IMAGE_SUFFIXES))
+    if not files:
+        raise FrugalsegError(f"{root}: there is no image in it or below it.")
+    return files
+
+
+def _stems(folder: Path, suffixes: frozenset[str]) -> set[str]:
+    """Paths of files below a folder, without suffix."""
+    found = files_below(folder, suffixes)
+    return {path.relative_to(folder).with_suffix("").as_posix() for path in found}
+
+
 def _layouts(root: Path) -> tuple[Callable[[str], tuple[Path, Path]], ...]:
     """Folders of images and of masks of a split, in each layout that has a folder for each."""
     return (
@@ -124,7 +173,10 @@ def require_folder(root: Path, of: str = "images and masks") -> None:
 
 
 def files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
-    """All files with these suffixes in a folder and below, sorted, without hidden ones."""
+    """All files with these suffixes in a folder and below, sorted.
+
+    Left out are hidden ones, and those of runs: what a run writes is no image of the data.
+    """
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -133,7 +185,8 @@ def files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from files_below(entry, suffixes)
+            if not ((entry / "config.yaml").is_file() and (entry / "environment.json").is_file()):
+                yield from files_below(entry, suffixes)
         elif entry.suffix.lower() in suffixes:
             yield entry
 
@@ -156,7 +209,8 @@ def _pair(root: Path, images: Path, masks: Path, split: str, found: Found) -> No
     problems = found.problems
     image_files = _by_stem(images, IMAGE_SUFFIXES, problems)
     # JPEG files among the masks are paired too: reading them says why they are of no use
-    mask_files = _by_stem(masks, MASK_SUFFIXES | {".jpg", ".jpeg"}, problems)
+    suffixes = MASK_SUFFIXES | {".jpg", ".jpeg"}
+    mask_files = _by_stem(masks, suffixes, problems) if masks.is_dir() else {}
     lone = sorted(image_files.keys() - mask_files.keys())
     found.lone[split] = [Sample(name, image_files[name], None) for name in lone]
     for name in lone:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from frugalseg.data.classes import ClassList
 from frugalseg.data.folder import folder_classes, raise_problems, refuse_binary_masks
-from frugalseg.data.image_folder import open_files, open_image_folder
+from frugalseg.data.image_folder import open_files, splits_by_name
 from frugalseg.data.image_sets import ImageSet, Progress
 from frugalseg.data.images import IMAGE_SUFFIXES
 from frugalseg.data.layout import (
@@ -19,8 +19,8 @@ from frugalseg.data.layout import (
     Found,
     Sample,
     files_below,
-    find_samples,
-    is_paired,
+    find_pairs,
+    plain_files,
     require_folder,
     size_problems,
 )
@@ -101,7 +101,7 @@ def open_region_images(
     """
     root = Path(root)
     require_folder(root)
-    found = find_samples(root) if is_paired(root) else None
+    found = find_pairs(root)
     images, samples = _images(root, found, progress)
     if masks is None:
         return RegionImages(images, tuple(s.image for s in samples), (None,) * len(samples))
@@ -130,9 +130,12 @@ def open_region_images(
 def _images(root: Path, found: Found | None, progress: Progress) -> tuple[ImageSet, list[Sample]]:
     """The images, and a sample of each (with its mask where the folder is one of pairs)."""
     if found is None:
-        images = open_image_folder(root, progress=progress)
+        files = [(path, path.relative_to(root).as_posix()) for path in plain_files(root)]
+        images = open_files(root, files, progress)
+        images = replace(images, splits=splits_by_name(images.names)[0])
         return images, [Sample(name, root / name, None) for name in images.names]
-    split_of = {s.image: split for split, some in found.splits.items() for s in some}
+    both = (*found.splits.items(), *found.lone.items())
+    split_of = {s.image: split for split, some in both for s in some}
     samples = [s for some in found.splits.values() for s in some]
     lone = [Path(problem.file) for problem in found.problems if problem.kind == NO_MASK]
     if (root / "unlabelled").is_dir():
@@ -142,7 +145,7 @@ def _images(root: Path, found: Found | None, progress: Progress) -> tuple[ImageS
     named = {sample.image.relative_to(root).as_posix(): sample for sample in samples}
     images = open_files(root, [(s.image, name) for name, s in named.items()], progress)
     kept = [named[name] for name in images.names]
-    for split in found.splits:
+    for split in dict.fromkeys(split_of.values()):
         if split:
             inside = [split_of.get(sample.image) == split for sample in kept]
             images.splits[split] = np.flatnonzero(inside)

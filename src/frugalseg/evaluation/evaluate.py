@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Iterable
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,6 @@ def _variant(run: Run, divided: bool) -> str | None:
     names = ("told", "loss", "folds", "joint", "batch", "rate", "sampler_steps", "sampler_options")
     changed = [n for n in (*names, "mask_share") if getattr(config, n) != getattr(default, n)]
     said = [f"{n}={getattr(config, n)}" for n in changed]
-    if config.boundaries:
-        said.append(f"discovered {'regions' if divided else 'boundaries'}")
+    if config.boundaries and (divided or run.model.sampler.learns):
+        said.append(f"{'regions' if divided else 'boundaries'} of {Path(config.boundaries).name}")
     return ", ".join(said) or None

@@ -69,7 +69,7 @@ def write_comparison(
         iou=_iou_table(runs, names),
         objects=_object_tables(runs),
         bands=_band_table(runs),
-        examples=_fit_examples(examples, "truth" if _truth(results) == "masks" else "regions"),
+        examples=_fit_examples(examples, "truth" if _truth(results[0]) == "masks" else "regions"),
         class_colours=_class_colours(examples, names),
         not_counted=list(dict.fromkeys(result["cost"]["not_counted"] for result in results)),
         results=results,
@@ -121,17 +121,20 @@ def _warnings(results: Sequence[dict[str, Any]]) -> list[str]:
     hardware = {tuple(r["environment"].get(k) for k in ("cpu", "threads", "gpu")) for r in results}
     if len(hardware) > 1:
         said.append("These results come from different machines: compare no seconds.")
-    if (truth := _truth(results)) != "masks":
-        said.append(f"There are no masks: scores say how well answers agree with the {truth}.")
+    truths = list(dict.fromkeys(map(_truth, results)))
+    if len(truths) > 1:
+        said.append(f"Scores cannot be compared: they are against {', and against '.join(truths)}.")
+    elif truths != ["masks"]:
+        said.append(f"There are no masks: scores say how well answers agree with {truths[0]}.")
     absent = list(dict.fromkeys(name for r in results for name in r["scores"]["absent"]))
     if absent:
         said.append(f"Absent from the truth, and in no mean: {', '.join(absent)}.")
     return said
 
 
-def _truth(results: Sequence[dict[str, Any]]) -> str:
+def _truth(result: dict[str, Any]) -> str:
     """What answers are compared with; results of earlier versions do not say and mean masks."""
-    return str(results[0]["what"].get("truth", "masks"))
+    return str(result["what"].get("truth", "masks"))
 
 
 # Cells: what a table shows, ready to print.

@@ -67,7 +67,12 @@ def _open(config: SegmentConfig) -> SegmentationFolder:
     }
     if config.boundaries is None or has_masks(config.data):
         return open_folder(config.data, unlabelled=config.boundaries is not None, **asked)
-    read_finished(config.boundaries, DiscoverConfig, DiscoverPlan)
+    divided = Path(read_finished(config.boundaries, DiscoverConfig, DiscoverPlan)[0].data)
+    if divided.exists() and not divided.samefile(config.data):  # it may have been moved since
+        raise FrugalsegError(
+            f"{config.boundaries} has divided {divided}, not {config.data}, which has no masks: "
+            "give a discovery of this folder."
+        )
     return open_divided_folder(config.data, config.boundaries, **asked)
 
 
@@ -106,8 +111,8 @@ def train_segmentation(
     model = _working_model(config, dataset.classes.num_classes, view)
     shares = _read_all(store, dataset, say)
     # without masks, the store holds the regions that are to be learned: their boundaries matter
-    asked = config.boundaries is not None and dataset.divided_by is None
-    taught = _discovered(config, dataset, say) if asked else store
+    found = config.boundaries is not None and dataset.divided_by is None and model.sampler.learns
+    taught = _discovered(config, dataset, say) if found else store
     if main:
         state = open_run(folder, config, dataset.classes)
         write_environment(folder, seed=config.seed)
@@ -135,8 +140,10 @@ def _check(config: SegmentConfig, dataset: SegmentationFolder) -> None:
             "some out: give only one of them."
         )
     segmentation_loss(config.loss, [1.0])
-    if config.boundaries is not None:
+    if config.boundaries is not None and dataset.divided_by is None:
         load_discover_run(config.boundaries)
+    if config.mask_share < 1 and dataset.divided_by is not None:
+        raise FrugalsegError(f"{config.data} has no masks to share out: leave out --mask-share.")
     sound = {
         "steps": config.steps >= 1,
         "sampler_steps": config.sampler_steps >= 1,
@@ -182,11 +189,8 @@ def _working_model(config: SegmentConfig, num_classes: int, view: Size) -> Fruga
     part = "networks cannot be made"
     try:
         model = build_model(config, num_classes, view)
-        for option, given in (("joint", config.joint), ("boundaries", config.boundaries)):
-            if given and not model.sampler.learns:
-                raise FrugalsegError(
-                    f"The sampler {config.sampler} learns nothing: leave out --{option}."
-                )
+        if config.joint and not model.sampler.learns:
+            raise FrugalsegError(f"The sampler {config.sampler} learns nothing: leave out --joint.")
         channels = 2 if isinstance(model.sampler, OracleSampler) else 3
         with torch.inference_mode():
             part = f"sampler {config.sampler} does not work"
