@@ -1,11 +1,17 @@
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from frugalseg.evaluation.cost import StageTimer, count_multiply_adds, peak_memory_bytes
+from frugalseg.evaluation.cost import (
+    StageTimer,
+    count_multiply_adds,
+    forget_peak_memory,
+    peak_memory_bytes,
+)
 
 
 def test_multiply_adds_of_convolutions_and_matrix_products_by_hand():
@@ -56,10 +62,16 @@ def test_a_stage_that_fails_is_not_counted():
     assert timer.median() == {"total": 0}
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to compare with")
-def test_peak_memory_agrees_with_the_kernels_own_account():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    status = dict(line.split(":", 1) for line in lines)
-    high_water = int(status["VmHWM"].split()[0]) * 1024
-    # A parent that was larger when it started this process may have left its own peak behind.
-    assert 0.95 * high_water <= peak_memory_bytes("cpu") < 50 * high_water
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux can forget")
+def test_peak_memory_is_that_since_it_was_forgotten() -> None:
+    size = 200_000_000
+    block = np.ones(size, np.uint8)
+    with_block = peak_memory_bytes()
+    assert with_block >= size
+    del block
+    forget_peak_memory()
+    after = peak_memory_bytes()
+    assert after < with_block - 0.8 * size
+    block = np.ones(size, np.uint8)
+    del block
+    assert peak_memory_bytes() > after + 0.8 * size

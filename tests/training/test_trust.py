@@ -33,9 +33,19 @@ def test_without_targets_in_the_masks_all_classes_decide() -> None:
 
 def test_targets_decide_beside_all_classes() -> None:
     one = np.array([[10, 0, 0], [6, 4, 0], [0, 0, 0]])  # IoU 10/16 and 4/10
-    other = np.array([[7, 3, 0], [4, 6, 0], [0, 0, 0]])  # IoU 7/14 and 6/13
+    other = np.array([[8, 2, 0], [3, 7, 0], [0, 0, 0]])  # IoU 8/13 and 7/12
     assert best_trust({0.0: one, 1.0: other}, [0])["trust"] == 0.0
     assert best_trust({0.0: one, 1.0: other}, [1])["trust"] == 1.0
+
+
+def test_no_mean_may_fall_below_uniforms() -> None:
+    uniform = np.array([[10, 0, 0], [6, 4, 0], [0, 0, 0]])  # IoU .625 and .4
+    bold = np.array([[6, 4, 0], [0, 10, 0], [0, 0, 0]])  # .6 and .714: class 0 loses
+    wise = np.array([[10, 0, 0], [5, 5, 0], [0, 0, 0]])  # .667 and .5
+    trusts = {0.0: uniform, 0.5: wise, 1.0: bold}
+    assert best_trust(trusts, [1])["trust"] == 1.0
+    assert best_trust(trusts, [0])["trust"] == 0.5
+    assert best_trust({0.0: uniform, 1.0: bold}, [0])["trust"] == 0.0
 
 
 def test_where_nothing_is_known_the_sampler_is_followed() -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import nn
 
 NOT_COUNTED = (
-    "Counted are the multiply-adds of convolutions, matrix products and attention, for one image, "
-    "the same way for every sampler and segmenter. Not counted are decoding the file, making the "
-    "view, reading the samples from the image (warp), interpolating the answer back and taking its "
-    "argmax, iterations of the solver that places the samples, and element-wise work: activations, "
-    "normalisation, pooling, resizing, additions. The seconds hold all of it."
+    "Counted are the multiply-adds of convolutions, matrix products and attention of the networks, "
+    "for one image, the same way for every sampler and segmenter. Not counted are decoding the "
+    "file, making the view, turning the network's answer into places of samples (solvers, blurs, "
+    "kernel sums), reading the samples from the image (warp), interpolating the answer back and "
+    "taking its argmax, and element-wise work: activations, normalisation, pooling, resizing, "
+    "additions. The seconds hold all of it."
 )
 
 
@@ -90,13 +95,30 @@ class StageTimer:
         return time.perf_counter()
 
 
+def forget_peak_memory(device: torch.device | str = "cpu") -> None:
+    """Let :func:`peak_memory_bytes` begin anew, with freed memory given back to the system.
+
+    Args:
+        device: whose memory. For the CPU it works on Linux.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def peak_memory_bytes(device: torch.device | str = "cpu") -> int:
-    """Most memory held so far.
+    """Most memory held since :func:`forget_peak_memory`.
 
     Args:
         device: for a CUDA device the most that torch had allocated on it; for the CPU the largest
-            resident size of this process since it started, interpreter and libraries included (some
-            hundreds of megabytes before the first image).
+            resident size of this process, interpreter and libraries included (some hundreds of
+            megabytes before the first image). Where that cannot be forgotten (not Linux), it is
+            that since the process started.
 
     Returns:
         Bytes.
@@ -104,5 +126,9 @@ def peak_memory_bytes(device: torch.device | str = "cpu") -> int:
     device = torch.device(device)
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -19,12 +19,14 @@ from frugalseg.evaluation.cost import (
     NOT_COUNTED,
     StageTimer,
     count_multiply_adds,
+    forget_peak_memory,
     peak_memory_bytes,
 )
 from frugalseg.evaluation.results import command_line, environment
 from frugalseg.evaluation.scores import count_image, summarise
+from frugalseg.networks.samplers import SAMPLERS
 from frugalseg.pipeline import FrugalModel
-from frugalseg.runs import Run, config_hash
+from frugalseg.runs import Run, SegmentConfig, config_hash
 from frugalseg.sampling import folded_cells
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
@@ -54,6 +56,7 @@ def evaluate_run(
     timer = StageTimer(model.device)
     model.predict(samples[0].image, _truth(samples[0], dataset.classes), classes.targets)  # warm up
     counts, folded = [], 0.0
+    forget_peak_memory(model.device)
     for sample in progress(samples):
         truth = _truth(sample, dataset.classes)  # masks may hold ids that the run does not know
         answer = model.predict(sample.image, truth, classes.targets, timer)
@@ -146,16 +149,27 @@ def _what(run: Run, dataset: SegmentationFolder, split: str, images: int) -> dic
         "encoder": None if config.segmenter == "unet-plain" else config.encoder,
         "trust": run.state["trust"],
         "steps": config.steps,
-        "variant": _variant(run, by is not None),
+        "variant": variant_of(config, by is not None),
     }
 
 
-def _variant(run: Run, divided: bool) -> str | None:
-    """What else tells the run from others of its sampler: settings away from their defaults."""
-    config, default = run.config, type(run.config)(run.config.data)
-    names = ("told", "loss", "folds", "joint", "batch", "rate", "sampler_steps", "sampler_options")
-    changed = [n for n in (*names, "mask_share") if getattr(config, n) != getattr(default, n)]
-    said = [f"{n}={getattr(config, n)}" for n in changed]
-    if config.boundaries and (divided or run.model.sampler.learns):
+_TOLD_ELSEWHERE = {"data", "size", "sampler", "segmenter", "encoder", "steps", "seed", "boundaries"}
+_WITHOUT_EFFECT = {"devices", "nodes"}
+
+
+def variant_of(config: SegmentConfig, divided: bool = False) -> str | None:
+    """What else tells a run from others of its sampler: settings away from their defaults.
+
+    Args:
+        config: the run's.
+        divided: whether regions of a discovery stand in place of masks.
+    """
+    default = SegmentConfig(config.data)
+    said = []
+    for name, value in vars(config).items():
+        if name in _TOLD_ELSEWHERE | _WITHOUT_EFFECT or value == getattr(default, name):
+            continue
+        said.append(f"{name}={Path(value).name if name in ('classes', 'mapping') else value}")
+    if config.boundaries and (divided or getattr(SAMPLERS[config.sampler], "learns", False)):
         said.append(f"{'regions' if divided else 'boundaries'} of {Path(config.boundaries).name}")
     return ", ".join(said) or None

@@ -79,7 +79,7 @@ def count_image(
         prediction: (H, W) uint8 class indices below `num_classes`.
         truth: (H, W) uint8 class indices below `num_classes`, or 255 to leave a pixel out.
         num_classes: C.
-        targets: class indices whose objects are counted.
+        targets: class indices whose objects are counted; those of all classes where there are none.
         bands: widths in pixels, ascending, see `boundary_distance`.
         object_sizes: areas in pixels that part the objects by size, ascending.
 
@@ -94,7 +94,8 @@ def count_image(
     confusion = _confusion(prediction, truth, num_classes)
     correct = prediction == truth
     band_correct, band_total = _count_bands(correct, truth, tuple(bands))
-    found, total = _count_objects(correct, truth, num_classes, targets, tuple(object_sizes))
+    counted = _counted(targets, num_classes)
+    found, total = _count_objects(correct, truth, counted, num_classes, tuple(object_sizes))
     return ImageCounts(
         confusion, band_correct, band_total, found, total, 1, tuple(bands), tuple(object_sizes)
     )
@@ -177,18 +178,23 @@ def _count_bands(
     return within[:, 1].astype(np.int64), within.sum(axis=1).astype(np.int64)
 
 
+def _counted(targets: Sequence[int], num_classes: int) -> list[int]:
+    """Classes whose objects are counted."""
+    return sorted(set(targets)) or list(range(num_classes))
+
+
 def _count_objects(
     correct: npt.NDArray[np.bool_],
     truth: Labels,
+    counted: Sequence[int],
     num_classes: int,
-    targets: Sequence[int],
     object_sizes: tuple[int, ...],
 ) -> tuple[Counts, Counts]:
-    """Objects are the 8-connected parts of a target class; found means half its pixels right."""
+    """Objects are the 8-connected parts of some classes; found means half its pixels right."""
     shape = (num_classes, len(object_sizes) + 1)
     found, total = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     present = set(np.flatnonzero(np.bincount(truth.ravel(), minlength=256)).tolist())
-    for target in sorted(set(targets) & present):
+    for target in sorted(set(counted) & present):
         mask = truth == target
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
@@ -217,8 +223,9 @@ def summarise(counts: ImageCounts, names: Sequence[str], targets: Sequence[int])
 
     Returns:
         images, pixels (by class), iou (by class), miou (all and target), absent (names),
-        pixel_accuracy, bands (width, pixels, accuracy) and objects (bins, and by target class and
-        for all of them: found, total, recall). Shares are in [0, 1], None where nothing was there.
+        pixel_accuracy, bands (width, pixels, accuracy) and objects (bins, and by target class, or
+        by class where there are no targets, and for all of them: found, total, recall). Shares are
+        in [0, 1], None where nothing was there.
     """
     confusion = counts.confusion
     if len(names) != len(confusion):
@@ -265,7 +272,7 @@ def _summarise_objects(
         "bins": [f"under {edges[0]}", *middle, f"{edges[-1]} and more"],
         "classes": {
             names[i]: row(counts.objects_found[i], counts.objects_total[i])
-            for i in sorted(set(targets))
+            for i in _counted(targets, len(names))
         },
         "all": row(counts.objects_found.sum(axis=0), counts.objects_total.sum(axis=0)),
     }

@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from frugalseg.evaluation.evaluate import evaluate_run, samples_to_score
+from frugalseg.data.folder import SegmentationFolder
+from frugalseg.errors import FrugalsegError
+from frugalseg.evaluation.evaluate import evaluate_run, samples_to_score, variant_of
 from frugalseg.evaluation.results import (
     group_seeds,
     markdown_table_over_seeds,
@@ -14,9 +16,15 @@ from frugalseg.evaluation.results import (
     write_result,
 )
 from frugalseg.files import write_whole
+from frugalseg.networks.samplers import build_sampler
 from frugalseg.options import Size
 from frugalseg.runs import SegmentConfig, load_run
-from frugalseg.training.segment import open_data, train_segmentation
+from frugalseg.training.segment import (
+    check_points,
+    open_data,
+    read_through,
+    train_segmentation,
+)
 
 
 def run_study(
@@ -46,23 +54,57 @@ def run_study(
         The table, means over seeds.
 
     Raises:
-        FrugalsegError: the split has no images with masks, or what training raises.
+        FrugalsegError: the split has no images with masks, a combination cannot be trained, a
+            result there is of other settings, or what training raises.
     """
     dataset = open_data(config)
-    samples_to_score(dataset, split)
-    table = ""
-    for seed in seeds:  # whole rounds, so that an interrupted study compares like with like
-        for size in sizes:
-            for sampler in samplers:
-                name = f"{sampler}-{size[0]}x{size[1]}-{seed}"
-                path = out / f"{name}.json"
-                if not path.exists():
-                    say(f"== {name}")
-                    one = dataclasses.replace(config, sampler=sampler, size=size, seed=seed)
-                    train_segmentation(one, runs / name, say=say)
-                    write_result(evaluate_run(load_run(runs / name), dataset, split), path)
-                table = write_summary(out)
-    return table
+    scored = samples_to_score(dataset, split)
+    # whole rounds, so that an interrupted study compares like with like
+    combinations = [
+        dataclasses.replace(config, sampler=sampler, size=size, seed=seed)
+        for seed in seeds
+        for size in sizes
+        for sampler in samplers
+    ]
+    to_do = [one for one in combinations if not _is_there(one, dataset, split, out / _file(one))]
+    for one in {(one.sampler, one.size): one for one in to_do}.values():
+        check_points(dataset, one.size)
+        build_sampler(one.sampler, one.size, **one.sampler_options)
+    if to_do:
+        say(f"Reading the {len(scored)} images to score on")
+        read_through(scored, dataset.classes)
+    for one in to_do:
+        path = out / _file(one)
+        say(f"== {path.stem}")
+        train_segmentation(one, runs / path.stem, say=say)
+        write_result(evaluate_run(load_run(runs / path.stem), dataset, split), path)
+        write_summary(out)
+    return write_summary(out)
+
+
+def _file(config: SegmentConfig) -> str:
+    return f"{config.sampler}-{config.size[0]}x{config.size[1]}-{config.seed}.json"
+
+
+def _is_there(config: SegmentConfig, dataset: SegmentationFolder, split: str, path: Path) -> bool:
+    """Whether a result has been made; one of other settings is refused rather than shown again."""
+    if not path.exists():
+        return False
+    there = read_result(path)["what"]
+    asked = {
+        "data": dataset.root.name,
+        "split": split,
+        "steps": config.steps,
+        "segmenter": config.segmenter,
+        "variant": variant_of(config, dataset.divided_by is not None),
+    }
+    for name, value in asked.items():
+        if there.get(name) != value:
+            raise FrugalsegError(
+                f"{path} was made with other settings ({name}: {there.get(name)} there, {value} "
+                "asked): name another folder with --out."
+            )
+    return True
 
 
 def write_summary(folder: Path) -> str:

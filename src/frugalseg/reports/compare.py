@@ -263,7 +263,8 @@ def _object_tables(runs: Sequence[Run]) -> list[dict[str, Any]]:
     def of_class(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         return lambda objects: objects["classes"].get(name, {})
 
-    tables = [table("all target classes", lambda objects: objects["all"])]
+    which = "target classes" if runs[0].results[0]["scores"].get("targets") else "classes"
+    tables = [table(f"all {which}", lambda objects: objects["all"])]
     if len(first["classes"]) > 1:
         tables += [table(name, of_class(name)) for name in first["classes"]]
     return [each for each in tables if each["rows"]]

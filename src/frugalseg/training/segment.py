@@ -1,7 +1,7 @@
 """Train a segmentation run: sampler, trust, segmenter; each part goes on where it was left."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +107,8 @@ def train_segmentation(
         return
     seed_everything(config.seed)
     store = ImageStore(dataset.splits["train"], dataset.classes, config.size)
-    view = config.view or default_view(config.size, _aspect(dataset, config.size))
+    check_points(dataset, config.size)
+    view = config.view or default_view(config.size, _aspect(dataset))
     model = _working_model(config, dataset.classes.num_classes, view)
     shares = _read_all(store, dataset, say)
     # without masks, the store holds the regions that are to be learned: their boundaries matter
@@ -170,17 +171,25 @@ def _is_finished(folder: Path, config: SegmentConfig, main: bool) -> bool:
     return state is not None and bool(state.get("finished"))
 
 
-def _aspect(dataset: SegmentationFolder, size: Size) -> float:
-    """Width by height of the median image; more points than pixels are refused."""
+def check_points(dataset: SegmentationFolder, size: Size) -> None:
+    """Refuse more points than the pixels of any image.
+
+    Raises:
+        FrugalsegError: which image is smaller.
+    """
+    for sample in (s for some in dataset.splits.values() for s in some):
+        height, width = image_size(sample.image)
+        if height < size[0] or width < size[1]:
+            raise FrugalsegError(
+                f"{size[0]}x{size[1]} points are more than the pixels of "
+                f"{sample.image} ({height}x{width}): give a smaller --size."
+            )
+
+
+def _aspect(dataset: SegmentationFolder) -> float:
+    """Width by height of the median image."""
     samples = [s for split in ("train", "val", "unlabelled") for s in dataset.splits.get(split, ())]
     sizes = np.array([image_size(s.image) for s in samples])
-    small = np.flatnonzero((sizes < size).any(1))
-    if len(small):
-        height, width = sizes[small[0]]
-        raise FrugalsegError(
-            f"{size[0]}x{size[1]} points are more than the pixels of "
-            f"{samples[small[0]].image} ({height}x{width}): give a smaller --size."
-        )
     return float(np.median(sizes[:, 1] / sizes[:, 0]))
 
 
@@ -217,10 +226,25 @@ def _read_all(
     shares: list[float] = store.class_shares().tolist()
     if not any(shares):
         raise FrugalsegError(f"{dataset.root}: no pixel of the training masks has a class.")
-    with ThreadPoolExecutor(2) as pool:
-        for _ in pool.map(lambda sample: _read_through(sample, dataset.classes), val):
-            pass
+    read_through(val, dataset.classes)
     return shares
+
+
+def read_through(samples: Sequence[Sample], classes: ClassList) -> None:
+    """Read images and masks once, so that a broken file is found before any work starts.
+
+    Raises:
+        FrugalsegError: one of them cannot be read, or holds an id outside the list.
+    """
+
+    def read(sample: Sample) -> None:
+        assert sample.mask is not None
+        read_image(sample.image, 8)
+        read_mask(sample.mask, classes)
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in pool.map(read, samples):
+            pass
 
 
 def _discovered(
@@ -242,12 +266,6 @@ def _discovered(
     for i in range(len(store)):  # not by the threads that prepare batches
         store[i]
     return store
-
-
-def _read_through(sample: Sample, classes: ClassList) -> None:
-    assert sample.mask is not None
-    read_image(sample.image, 8)
-    read_mask(sample.mask, classes)
 
 
 def _train_samplers(

@@ -25,7 +25,7 @@ def choose_trust(
     dataset: SegmentationFolder,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Follow the sampler as far as its ceilings on unseen images say, and never below uniform.
+    """Follow the sampler as far as its ceilings on unseen images say, and never below uniform's.
 
     The ceiling is the score of a perfect segmenter on the samples (:mod:`..evaluation.ceiling`);
     chosen on val, or on what is held out.
@@ -60,8 +60,10 @@ def choose_trust(
 def best_trust(confusion: Mapping[float, NDArray[np.int64]], targets: list[int]) -> dict[str, Any]:
     """The trust of the highest ceiling: the mean of all and of target classes decides.
 
-    Where the images show no target, all classes decide alone; where they show no class at all,
-    there is nothing to doubt the sampler by.
+    Where either mean is below that of uniform sampling (trust 0) the sampler is not followed so
+    far. A ceiling is what a perfect segmenter would score: a real one may still gain or lose beside
+    uniform sampling. Where the images show no target, all classes decide alone; where they show no
+    class at all, there is nothing to doubt the sampler by.
 
     Args:
         confusion: ``(C, C)`` counts of a perfect segmenter by trust, truth by answer.
@@ -72,5 +74,6 @@ def best_trust(confusion: Mapping[float, NDArray[np.int64]], targets: list[int])
     """
     found = {a: ceilings(c, targets) for a, c in confusion.items()}
     sums = {a: [v for v in c.values() if v is not None] for a, c in found.items()}
-    best = max(sums, key=lambda a: sum(sums[a])) if any(sums.values()) else 1.0
+    sound = [a for a in sums if all(v >= u for v, u in zip(sums[a], sums[min(sums)], strict=True))]
+    best = max(sound, key=lambda a: sum(sums[a])) if any(sums.values()) else 1.0
     return {"trust": best, "ceilings": {str(a): c for a, c in found.items()}}
