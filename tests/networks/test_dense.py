@@ -38,6 +38,9 @@ def test_mended_borders_keep_the_size(size: tuple[int, int]) -> None:
         ("tf_efficientnet_lite0", {"strides": (8, 16, 32)}, 8),
         ("resnet10t", {"strides": (4, 16)}, 4),
         ("unet:resnet10t", {}, 1),
+        ("fpn", {}, 4),
+        ("vit_tiny_patch16_224", {"strides": (16,)}, 16),
+        ("swin_tiny_patch4_window7_224", {"strides": (8, 16)}, 8),
     ],
 )
 def test_trunks_by_name(name: str, options: dict[str, object], stride: int) -> None:
@@ -46,6 +49,15 @@ def test_trunks_by_name(name: str, options: dict[str, object], stride: int) -> N
     with torch.inference_mode():
         features = trunk(torch.rand(1, 3, 50, 70))
     assert features.shape == (1, trunk.num_features, -(-50 // stride), -(-70 // stride))
+
+
+def test_of_several_maps_of_one_stride_the_last_is_taken() -> None:
+    trunk = build_dense_trunk("vit_tiny_patch16_224", strides=(16,)).eval()
+    images = torch.rand(1, 3, 64, 96)
+    with torch.inference_mode():
+        every = trunk.network.encoder.encoder((images - trunk.mean) / trunk.std)  # type: ignore[union-attr,operator]
+        torch.testing.assert_close(trunk(images), every[-1])
+    assert not torch.equal(every[0], every[-1])
 
 
 def test_a_network_of_the_users_own() -> None:
@@ -67,6 +79,7 @@ def test_a_network_of_the_users_own() -> None:
         ("vgg-seg", {"pretrained": True}, "no pretrained weights"),
         ("vgg-seg", {"width": 0}, "width 0"),
         ("tf_efficientnet_lite0", {"strides": (3,)}, "no maps of stride 3"),
+        ("vit_tiny_patch16_224", {}, "no maps of stride 8: there are those of 16"),
         ("tf_efficientnet_lite0", {"channels": 5, "pretrained": True}, "colour images"),
     ],
 )

@@ -9,6 +9,7 @@ from frugalseg.networks.pretrained import (
     load_efficientnet_lite0,
 )
 from frugalseg.networks.segmenters import (
+    SMP,
     build_segmenter,
     geometry_channels,
     list_segmenters,
@@ -88,7 +89,7 @@ def test_geometry_channels_of_uniform_sampling():
     assert geometry[:, 2:].abs().max() < 1e-6
 
 
-@pytest.mark.parametrize("name", ["unet", "pspnet", "deeplabv3plus"])
+@pytest.mark.parametrize("name", SMP)
 def test_the_default_encoder_holds_the_weights_of_the_package(name):
     weights = efficientnet_lite0_weights()
     state = encoder_of(build_segmenter(name, 2)).state_dict()

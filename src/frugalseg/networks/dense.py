@@ -19,10 +19,10 @@ from frugalseg.networks.pretrained import (
     load_efficientnet_lite0,
     suggestion,
 )
+from frugalseg.networks.segmenters import SMP, build_segmenter
 from frugalseg.networks.trunks import answered_shape
 
 FUSED = (8, 16, 32)  # strides whose maps are joined, by default
-_SMP = ("unet", "pspnet", "deeplabv3plus")
 
 
 class DenseTrunk(nn.Module):
@@ -149,9 +149,9 @@ def build_dense_trunk(
     """A dense trunk by name, or any network of the user's.
 
     Args:
-        name: ``vgg-seg``, any timm model (its maps at ``strides`` are joined), ``unet``,
-            ``pspnet`` or ``deeplabv3plus`` of segmentation-models-pytorch on the default encoder
-            (or on another: ``unet:resnet18``), or a module from ``(N, channels, H, W)`` to maps; a
+        name: ``vgg-seg``, any timm model (its maps at ``strides`` are joined), an architecture of
+            segmentation-models-pytorch (``SMP``: ``unet``, ``fpn``, ...) on the default encoder (or
+            on another: ``unet:resnet18``), or a module from ``(N, channels, H, W)`` to maps; a
             module tells ``num_features`` and ``stride``.
         channels: of the images.
         width: of ``vgg-seg``: features of the first layer; 64 is the paper's.
@@ -171,13 +171,15 @@ def build_dense_trunk(
             raise FrugalsegError(f"A trunk cannot have width {width}: 64 is the paper's.")
         network = DENSE_TRUNKS[name](channels, width, published_borders)
         return DenseTrunk(network, network.num_features, 2, stretched=published_borders)
-    if name.partition(":")[0] in _SMP:
+    if name.partition(":")[0] in SMP:
         return _smp(name, channels, pretrained)
     return _timm(name, channels, pretrained, strides)
 
 
 def check_maps(trunk: DenseTrunk, channels: int, size: int) -> None:
     """Refuse a network that does not take images of a run, or gives other maps than it says.
+
+    Networks whose maps stand for the whole image are let be.
 
     Args:
         trunk: left in evaluation mode.
@@ -186,11 +188,13 @@ def check_maps(trunk: DenseTrunk, channels: int, size: int) -> None:
     Raises:
         FrugalsegError: it cannot be used.
     """
+    if trunk.stretched:
+        return
     shape = answered_shape(trunk, (1, channels, size, size))
     side = -(-size // trunk.stride)
     if shape != (1, trunk.num_features, side, side):
         raise FrugalsegError(
-            f"The trunk that was handed in gives {shape} for an image of {size} x {size} pixels, "
+            f"The trunk gives {shape} for an image of {size} x {size} pixels, "
             f"not (1, {trunk.num_features}, {side}, {side}), as its num_features and stride say."
         )
 
@@ -212,45 +216,57 @@ def _timm(name: str, channels: int, pretrained: bool, strides: Sequence[int]) ->
     import timm
 
     if not timm.is_model(name):
-        known = [*DENSE_TRUNKS, *_SMP, *timm.list_models()]
+        known = [*DENSE_TRUNKS, *SMP, *timm.list_models()]
         raise FrugalsegError(
             f"Unknown network {name!r}{suggestion(name, known)}. "
-            f"There are {', '.join([*DENSE_TRUNKS, *_SMP])} and all timm models."
+            f"There are {', '.join([*DENSE_TRUNKS, *SMP])} and all timm models."
         )
     offline = _offline(name, channels, pretrained)
-    try:
-        encoder: Any = timm.create_model(
-            name, features_only=True, pretrained=pretrained and not offline, in_chans=channels
-        )
-    except (OSError, RuntimeError, AttributeError) as error:
-        raise _not_had(name, error) from error
+    encoder = _create(name, channels, pretrained and not offline)
     if offline:
         load_efficientnet_lite0(encoder)
-    there = list(encoder.feature_info.reduction())
+    # of several maps of one stride, as transformers have, the last
+    there = {stride: place for place, stride in enumerate(encoder.feature_info.reduction())}
     missing = [stride for stride in strides if stride not in there]
     if missing or not strides:
         raise FrugalsegError(
             f"{name} has no maps of stride {missing[0] if missing else 'none'}: "
-            f"there are {', '.join(map(str, there))}."
+            f"there are those of {', '.join(map(str, there))}. Name some with --strides."
         )
     chosen = sorted(set(strides))
-    places = [there.index(stride) for stride in chosen]
+    places = [there[stride] for stride in chosen]
     number = sum(encoder.feature_info.channels()[place] for place in places)
     network = FusedMaps(_Chosen(encoder, places), chosen)
     scale = encoder_mean_std(name) if channels == 3 else ((0.0,), (1.0,))
     return DenseTrunk(network, number, chosen[0], max(there), *scale)
 
 
+def _create(name: str, channels: int, pretrained: bool) -> Any:
+    """A timm model that gives its maps; transformers are told to take images of any size."""
+    import timm
+
+    asked = {"features_only": True, "pretrained": pretrained, "in_chans": channels}
+    try:
+        try:
+            return timm.create_model(name, **asked, dynamic_img_size=True)
+        except TypeError:  # it takes them anyway
+            return timm.create_model(name, **asked)
+    except (OSError, RuntimeError, AttributeError) as error:
+        raise _not_had(name, error) from error
+
+
 class _Chosen(nn.Module):
-    """Some of the maps that an encoder gives."""
+    """Some of the maps that an encoder gives, channels first."""
 
     def __init__(self, encoder: nn.Module, places: Sequence[int]) -> None:
         super().__init__()
         self.encoder, self.places = encoder, list(places)
+        self.channels_behind = str(getattr(encoder, "output_fmt", "")).endswith("NHWC")
 
     def forward(self, images: Tensor) -> list[Tensor]:
         maps = self.encoder(images)
-        return [maps[place] for place in self.places]
+        chosen = [maps[place] for place in self.places]
+        return [m.permute(0, 3, 1, 2) for m in chosen] if self.channels_behind else chosen
 
 
 class _Decoded(nn.Module):
@@ -266,8 +282,6 @@ class _Decoded(nn.Module):
 
 
 def _smp(name: str, channels: int, pretrained: bool) -> DenseTrunk:
-    from frugalseg.networks.segmenters import build_segmenter
-
     architecture, _, encoder = name.partition(":")
     encoder = encoder or DEFAULT_ENCODER
     _offline(encoder, channels, pretrained)

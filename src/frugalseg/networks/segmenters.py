@@ -135,8 +135,9 @@ def build_segmenter(
 
     Args:
         name: one of :func:`list_segmenters`: ``unet-plain`` (the paper's, from nothing), ``unet``,
-            ``pspnet`` (dilated to stride 8) or ``deeplabv3plus`` of segmentation-models-pytorch;
-            or a network from ``(N, 3, h, w)`` to ``(N, num_classes, h, w)``.
+            ``pspnet`` (dilated to stride 8), ``deeplabv3plus`` or another architecture of
+            segmentation-models-pytorch (``SMP``); or a network from ``(N, 3, h, w)`` to
+            ``(N, num_classes, h, w)``.
         num_classes: at least 1.
         encoder: a timm model; not used by ``unet-plain`` or a network.
         pretrained: start the encoder from ImageNet weights. Those of the default encoder are
@@ -299,9 +300,20 @@ def _check_options(name: str, options: dict[str, Any], known: set[str]) -> None:
             )
 
 
+# Of segmentation-models-pytorch, by our names; its PAN pools away images as small as ours.
+SMP = {
+    "unet": "Unet",
+    "pspnet": "PSPNet",
+    "deeplabv3plus": "DeepLabV3Plus",
+    "deeplabv3": "DeepLabV3",
+    "unetplusplus": "UnetPlusPlus",
+    "manet": "MAnet",
+    "linknet": "Linknet",
+    "fpn": "FPN",
+    "upernet": "UPerNet",
+    "segformer": "Segformer",
+}
 _BUILDERS: dict[str, Callable[..., Segmenter]] = {
     "unet-plain": _plain,
-    "unet": _of_smp("unet", "Unet"),
-    "pspnet": _of_smp("pspnet", "PSPNet"),
-    "deeplabv3plus": _of_smp("deeplabv3plus", "DeepLabV3Plus"),
+    **{name: _of_smp(name, class_name) for name, class_name in SMP.items()},
 }

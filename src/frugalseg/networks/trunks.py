@@ -170,7 +170,7 @@ def check_features(trunk: Trunk, channels: int, size: int) -> None:
     shape = answered_shape(trunk, (2, channels, size, size))
     if shape != (2, trunk.num_features):
         raise FrugalsegError(
-            f"The trunk that was handed in gives {shape} for 2 images, not (2, "
+            f"The trunk gives {shape} for 2 images, not (2, "
             f"{trunk.num_features}) or maps of it, as its num_features says."
         )
 
@@ -186,8 +186,7 @@ def answered_shape(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...
             return tuple(network.eval()(torch.zeros(shape)).shape)
     except Exception as error:  # whatever a network of the user's may raise
         raise FrugalsegError(
-            f"The trunk that was handed in does not take images {shape} "
-            f"({' '.join(str(error).split())[:200]})."
+            f"The trunk does not take images {shape} ({' '.join(str(error).split())[:200]})."
         ) from error
 
 

@@ -25,6 +25,7 @@ PHOTO_SIDE = 256  # pixels of the shorter side at which pretrained networks see 
 LARGE_SIDE = 512  # where images are larger, a trunk that learns sees them at this shorter side
 MEMORY = 8 << 30  # bytes that images may take, unless --pictures asks for more of them
 FEWEST = 2  # images
+CHECKED_AT = 256  # pixels at most of the image that a network is tried on
 MOST_FINER = 255  # regions: maps of them are bytes, of which 255 stands for no answer
 
 
@@ -203,14 +204,13 @@ def _check_plan(
             "are: add --no-frozen, or leave it out."
         )
     trunk = build_discover_net(plan, 2, pretrained=False, trunk=given).trunk
-    if given is not None:
-        check_maps(trunk, plan.in_channels, plan.crop)
     least = plan.side or int(sizes.min())
     if min(least, plan.crop) <= 2 * trunk.stride:
         raise FrugalsegError(
             f"{config.data}: images of {least} pixels are too small for {plan.trunk}, whose "
             f"features lie {trunk.stride} pixels apart: give a larger --side."
         )
+    check_maps(trunk, plan.in_channels, min(plan.crop, CHECKED_AT))
     reach = plan.crop if plan.loss_at == "pixels" else plan.crop // trunk.stride
     if plan.displacement >= reach // 2:
         raise FrugalsegError(
