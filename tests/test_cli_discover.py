@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from frugalseg.discover_runs import load_discover_run
+from frugalseg.training.discover_answers import discover_labels
 from textures import WORDS, write_textures
 from tiny import Spoil, cli, refused, remove, replace, write
 
@@ -233,3 +235,46 @@ def test_other_commands_refuse(
 
 def test_help_answers() -> None:
     assert cli("discover", "--help").code == 0
+
+
+def test_a_few_strokes_name_the_finer_regions(
+    discovered: Path, textures: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(discovered, tmp_path / "run")
+    masks, out = tmp_path / "masks", tmp_path / "out"
+    (masks / "images").mkdir(parents=True)
+    for name in ("00", "01"):
+        whole = read(textures / "masks" / f"{name}.png")
+        strokes = np.full_like(whole, 255)
+        strokes[20:24] = 3 + 4 * whole[20:24]  # other ids than any region has
+        Image.fromarray(strokes).save(masks / "images" / f"{name}.png")
+    (masks / "classes.csv").write_text(
+        "name,id,colour,target\nnight,3,#202020,no\nday,7,#f0f0f0,no\n"
+    )
+    answer = cli("predict", run, textures / "images", "--masks", masks, "--out", out)
+    assert answer.code == 0, answer.err
+    assert "named by 2 masks: night, day" in answer.err
+    assert [row["name"] for row in rows(out / "classes.csv")] == ["night", "day"]
+    finer = load_discover_run(run)
+    counts = np.zeros((finer.plan.over_classes, 2), np.int64)
+    over = {}
+    for path in sorted((textures / "images").iterdir()):
+        over[path.stem] = discover_labels(finer, path, "over")
+        if path.stem in ("00", "01"):
+            truth = read(textures / "masks" / f"{path.stem}.png")[20:24]
+            np.add.at(counts, (over[path.stem][20:24], truth), 1)
+    seen = counts.sum(1) > 0
+    for row in rows(out / "regions.csv"):
+        stem = Path(row["file"]).stem
+        labels = read(out / "labels" / f"{stem}.png")
+        expected = np.array([3, 7])[counts.argmax(1)][over[stem]]
+        known = seen[over[stem]]  # the others are the most frequent class
+        assert (labels[known] == expected[known]).all()
+        assert float(row["day"]) == pytest.approx((labels == 7).mean(), abs=1e-3)
+    (run / "to_label.csv").write_text("file\nimages/00.png\nimages/01.png\n")
+    asked = ("evaluate", run, "--masks", masks, "--labels", run / "to_label.csv")
+    refused(cli(*asked), "none to score on", "frugalseg predict")
+    shutil.rmtree(masks / "images")
+    asked = ("predict", run, textures / "images", "--masks", masks, "--out", tmp_path / "no")
+    refused(cli(*asked), "no mask there has the name of an image")
+    assert not (tmp_path / "no").exists()

@@ -125,21 +125,26 @@ def suggest(run: Path, /, *, number: int = 20, out: Path | None = None) -> None:
 
 
 @app.command
-def predict(run: Path, images: list[Path], /, *, out: Path | None = None) -> None:
+def predict(
+    run: Path, images: list[Path], /, *, out: Path | None = None, masks: str | None = None
+) -> None:
     """Label every pixel of new images, or assign new images to clusters, as the run does.
 
     Segmentation: NAME.png (class ids, original size) and NAME.overlay.jpg for each image.
-    Clustering: assignments.csv and report.html. Discovery: labels, overlays and regions.csv.
-    Fine-tuned: predictions.csv.
+    Clustering: assignments.csv and report.html. Discovery: labels, overlays and regions.csv, of
+    the classes of your masks where you give some. Fine-tuned: predictions.csv.
 
     Args:
         run: Folder of a finished run.
         images: Image files or folders of them.
         out: Where to write; by default RUN/predictions.
+        masks: Of discoveries: masks of some images that the run has learned from, a few of which do
+            (suggest says which); finer regions are named by them. A folder of masks, or the word
+            folder for those in the data folder.
     """
     from frugalseg.commands import predict as work
 
-    work(run, images, out)
+    work(run, images, out, masks)
 
 
 @app.command

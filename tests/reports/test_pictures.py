@@ -1,12 +1,21 @@
 import base64
 import io
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from frugalseg.reports.pictures import colour_labels, draw_samples, overlay, shrink, to_data_uri
+from frugalseg.reports.pictures import (
+    JPEG_SIDE,
+    colour_labels,
+    draw_samples,
+    overlay,
+    save_jpeg,
+    shrink,
+    to_data_uri,
+)
 
 
 def grid(height, width):
@@ -109,3 +118,16 @@ def test_jpeg_is_near_and_other_formats_are_refused():
     assert np.abs(back.astype(int) - smooth).mean() < 3
     with pytest.raises(ValueError, match="must be 'png' or 'jpeg'"):
         to_data_uri(smooth, "gif")
+
+
+def test_a_picture_too_wide_for_jpeg_is_thinned(tmp_path: Path) -> None:
+    wide = np.zeros((4, JPEG_SIDE + 2, 3), np.uint8)
+    wide[:, JPEG_SIDE // 2 :] = 200
+    save_jpeg(wide, tmp_path / "wide.jpg")
+    with Image.open(tmp_path / "wide.jpg") as image:
+        assert image.size == (JPEG_SIDE // 2 + 1, 2)
+        halves = np.array(image)[0, [100, -100], 0]
+    assert halves.tolist() == pytest.approx([0, 200], abs=3)
+    save_jpeg(wide[:, :50], tmp_path / "small.jpg")
+    with Image.open(tmp_path / "small.jpg") as image:
+        assert image.size == (50, 4)

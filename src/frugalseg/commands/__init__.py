@@ -49,9 +49,17 @@ def _task(folder: Path) -> tuple[str, Any]:
     return task, _TASKS[task]
 
 
-def predict(folder: Path, images: Sequence[Path], out: Path | None) -> None:
+def predict(
+    folder: Path, images: Sequence[Path], out: Path | None, masks: str | None = None
+) -> None:
     """Answer for new images."""
-    _task(folder)[1].predict(folder, images, out)
+    task, work = _task(folder)
+    if task == "discover":
+        discovery.predict(folder, images, out, masks)
+        return
+    if masks is not None:
+        raise FrugalsegError(f"{folder} is no discovery: --masks is of no use here.")
+    work.predict(folder, images, out)
 
 
 def evaluate(

@@ -23,7 +23,7 @@ def discover(data: Path, folder: Path | None, config: DiscoverConfig) -> None:
     """Train a run, and write what it makes of its images."""
     from frugalseg.evaluation.cluster_results import write_cluster_result
     from frugalseg.reports.region_album import RegionAlbum
-    from frugalseg.reports.region_files import RegionWriter, answer_regions
+    from frugalseg.reports.region_files import RegionWriter, answer_regions, region_classes
     from frugalseg.reports.region_page import write_region_report
     from frugalseg.runs import write_state
     from frugalseg.training.discover import train_discovery
@@ -40,7 +40,8 @@ def discover(data: Path, folder: Path | None, config: DiscoverConfig) -> None:
         return
     run = load_discover_run(folder)
     names = [images.images.names[i] for i in images.indices(config.split)]
-    writer, album = RegionWriter(run, folder, names), RegionAlbum(run.classes, len(names))
+    plain = region_classes([f"region {i}" for i in range(run.classes)])
+    writer, album = RegionWriter(folder, names, plain), RegionAlbum(run.classes, len(names))
     result = answer_regions(run, images, config.split, _bar, writer, album.add)
     if result["scores"] is not None:
         write_state(folder, {**run.state, "region_names": result["names"]})
@@ -51,16 +52,26 @@ def discover(data: Path, folder: Path | None, config: DiscoverConfig) -> None:
     say(f"The run is in {folder}. Next: frugalseg predict {folder} IMAGES")
 
 
-def predict(folder: Path, inputs: Sequence[Path], out: Path | None) -> None:
-    """Divide new images into the regions of a run; broken ones are named, the rest goes on."""
+def predict(
+    folder: Path, inputs: Sequence[Path], out: Path | None, masks: str | None = None
+) -> None:
+    """Divide new images into the regions of a run; broken ones are named, the rest goes on.
+
+    With masks of some images that the run has learned from, finer regions are named by them.
+    """
     from frugalseg.data.folder import list_images
-    from frugalseg.reports.region_files import write_predictions
+    from frugalseg.reports.region_files import name_finer_regions, write_predictions
 
     run = load_discover_run(folder)
     out = folder / "predictions" if out is None else out
     files = named(inputs, list_images, with_suffix=True)
+    meant = None
+    if masks is not None:
+        meant = name_finer_regions(run, _open(_other(run, None, run.config.split, masks)), _bar)
+        kinds = ", ".join(meant.classes.names)
+        say(f"{run.plan.over_classes} finer regions are named by {meant.masks} masks: {kinds}.")
     broken = 0
-    for problem in write_predictions(run, files, out, _bar):
+    for problem in write_predictions(run, files, out, _bar, meant):
         broken += 1
         say(f"frugalseg: {problem}")
     say(f"{len(files) - broken} of {len(files)} images divided, in {out}.")
@@ -150,7 +161,7 @@ def suggest(folder: Path, number: int, out: Path | None) -> None:
         writer.writerow([names[index], why])
         print(f"{names[index]}\t{why}")
     write_whole(text.getvalue().encode(), out)
-    say(f"Make masks of these, then: frugalseg evaluate {folder} --masks MASKS --labels {out}")
+    say(f"Make masks of these, then: frugalseg predict {folder} IMAGES --masks MASKS")
 
 
 def _open(config: DiscoverConfig) -> Any:
@@ -171,6 +182,8 @@ def _other(run: DiscoverRun, data: Path | None, split: str, masks: str | None) -
 
 def _named_by_few(run: DiscoverRun, images: Any, split: str, table: Path) -> dict[str, Any]:
     """A result: regions of the overclustering named by some images, scored on the others."""
+    import numpy as np
+
     from frugalseg.data._tables import read_table
     from frugalseg.evaluation.cluster_results import cluster_result
     from frugalseg.evaluation.named_regions import semi_supervised_scores
@@ -187,8 +200,13 @@ def _named_by_few(run: DiscoverRun, images: Any, split: str, table: Path) -> dic
             "some be left to score on."
         )
     counts, _, _ = finer_counts(run, images, split, _bar)
+    labelled = [names.index(name) for name in wanted]
+    if not np.delete(counts, labelled, 0).any():
+        raise FrugalsegError(
+            f"Only images of {table} have masks: there is none to score on. To use the names that "
+            f"these masks give: frugalseg predict {run.folder} IMAGES --masks MASKS"
+        )
     try:
-        labelled = [names.index(name) for name in wanted]
         scores = semi_supervised_scores(counts, labelled, images.classes.names)
     except ValueError as error:
         raise FrugalsegError(f"{table}: {error}.") from error

@@ -47,14 +47,10 @@ def evaluate(folder: Path, data: Path | None, split: str) -> dict[str, Any]:
 
 def predict(folder: Path, images: Sequence[Path], out: Path | None) -> None:
     """Label images; go on past broken ones and fail at the end."""
-    import numpy as np
-    from PIL import Image
-
     from frugalseg.data.folder import list_images
     from frugalseg.data.images import read_image
     from frugalseg.data.masks import write_labels
-    from frugalseg.files import replacing
-    from frugalseg.reports.pictures import overlay
+    from frugalseg.reports.pictures import overlay, save_jpeg
 
     run = _load(folder)
     if run.model.needs_truth():
@@ -71,8 +67,7 @@ def predict(folder: Path, images: Sequence[Path], out: Path | None) -> None:
             say(f"frugalseg: {error}")
             continue
         write_labels(answer.labels, out / f"{name}.png", run.classes)
-        with replacing(out / f"{name}.overlay.jpg") as temporary:
-            Image.fromarray(np.asarray(picture)).save(temporary, "JPEG", quality=88)
+        save_jpeg(picture, out / f"{name}.overlay.jpg")
     done = len(files) - len(broken)
     say(f"{done} of {len(files)} images labelled, in {out}.")
     if broken:

@@ -47,6 +47,25 @@ def named_scores(
     }
 
 
+def name_by_most(counts: Counts) -> NDArray[np.int64]:
+    """Name each region after the class of most of its pixels.
+
+    Args:
+        counts: (regions, classes) labelled pixels.
+
+    Returns:
+        (regions) classes; regions without a labelled pixel are given the most frequent class.
+
+    Raises:
+        ValueError: nothing is labelled.
+    """
+    if not counts.sum():
+        raise ValueError("no pixel of the labelled images has a class")
+    mapping = many_to_one(counts)
+    mapping[mapping == UNUSED] = int(counts.sum(0).argmax())
+    return mapping
+
+
 def semi_supervised_scores(
     per_image: Counts, labelled: Sequence[int], names: Sequence[str]
 ) -> dict[str, Any]:
@@ -69,10 +88,7 @@ def semi_supervised_scores(
     chosen = np.zeros(len(per_image), bool)
     chosen[list(labelled)] = True
     known, rest = per_image[chosen].sum(0), per_image[~chosen].sum(0)
-    if not known.sum():
-        raise ValueError("no pixel of the labelled images has a class")
-    mapping = many_to_one(known)
-    mapping[mapping == UNUSED] = int(known.sum(0).argmax())
+    mapping = name_by_most(known)
     scores = named_scores(rest, mapping, names)
     return {**scores, "mapping": mapping.tolist(), "labelled": int(chosen.sum())}
 

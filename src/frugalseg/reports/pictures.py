@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from frugalseg.files import replacing
+
 Picture = npt.NDArray[np.uint8]
+
+JPEG_SIDE = 65_500  # pixels that Pillow's encoder takes at most
 
 POINT_COLOUR = (255, 214, 10)
 IGNORED_COLOUR = (128, 128, 128)
@@ -88,6 +93,23 @@ def shrink(image: Picture, side: int, nearest: bool = False) -> Picture:
     size = tuple(max(1, round(length * factor)) for length in image.shape[1::-1])
     how = Image.Resampling.NEAREST if nearest else Image.Resampling.BOX
     return np.asarray(Image.fromarray(image).resize(size, how))
+
+
+def save_jpeg(image: Picture, path: Path) -> None:
+    """Write a picture, whole or not at all; what no JPEG file can hold is thinned out evenly.
+
+    Args:
+        image: (H, W, 3).
+        path: the file.
+
+    Raises:
+        FrugalsegError: it cannot be written.
+    """
+    from PIL import Image
+
+    step = -(-max(image.shape[:2]) // JPEG_SIDE)
+    with replacing(path) as temporary:
+        Image.fromarray(image[::step, ::step]).save(temporary, format="JPEG", quality=90)
 
 
 def draw_samples(

@@ -20,9 +20,9 @@ from frugalseg.data.region_images import RegionImages
 from frugalseg.discover_runs import TASK, DiscoverRun
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.cluster_results import cluster_result
-from frugalseg.evaluation.named_regions import region_names
+from frugalseg.evaluation.named_regions import name_by_most, region_names
 from frugalseg.evaluation.regions import count_regions, region_scores
-from frugalseg.files import replacing, write_whole
+from frugalseg.files import write_whole
 from frugalseg.information import clustering_health
 
 PLACES = 200_000  # for health, among all images...
@@ -49,6 +49,61 @@ class Seen:
     soft: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class NamedRegions:
+    """What the finer regions of a run stand for, as some masks say.
+
+    Attributes:
+        mapping: (K,) index of the class of each finer region.
+        classes: of the masks.
+        masks: how many there were.
+    """
+
+    mapping: NDArray[np.int64]
+    classes: ClassList
+    masks: int
+
+
+def name_finer_regions(
+    run: DiscoverRun, data: RegionImages, progress: Progress = iter
+) -> NamedRegions:
+    """Name the finer regions of a run by the masks of some of its images.
+
+    Args:
+        run: a finished run.
+        data: images, some with masks; pixels without a class say nothing.
+        progress: wraps the loop over the images with masks.
+
+    Raises:
+        FrugalsegError: there are no masks, no pixel of them has a class, or a file cannot be read.
+    """
+    masked = [i for i, mask in enumerate(data.masks) if mask is not None]
+    if data.classes is None or not masked:
+        raise FrugalsegError(f"{data.images.root}: no image has a mask.")
+    counts = np.zeros((run.plan.over_classes, data.classes.num_classes), np.int64)
+    for i in progress(masked):
+        pixels = _pixels(run, data.paths[i])
+        truth = data.truth(i)
+        assert truth is not None
+        counts += count_regions(finer_labels(run, pixels), truth, *counts.shape)
+    try:
+        return NamedRegions(name_by_most(counts), data.classes, len(masked))
+    except ValueError as error:
+        raise FrugalsegError(f"{data.images.root}: {error}.") from error
+
+
+def finer_labels(run: DiscoverRun, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) regions of the overclustering head."""
+    from frugalseg.training.discover_answers import labels_from_soft, soft_regions
+
+    size = (pixels.shape[0], pixels.shape[1])
+    return labels_from_soft(run, soft_regions(run, pixels, "over"), size)
+
+
+def _pixels(run: DiscoverRun, path: Path) -> NDArray[np.uint8]:
+    return read_picture(path, 4 if run.plan.views["channels"] == "rgbi" else 3)
+
+
 def region_classes(names: Sequence[str]) -> ClassList:
     """The regions of a run as classes, ids from 0, in colours that tell them apart."""
     colours = region_colours(len(names))
@@ -66,7 +121,7 @@ def see(run: DiscoverRun, path: Path, name: str, places: int = OF_EACH) -> Seen:
     """
     from frugalseg.training.discover_answers import labels_from_soft, soft_regions
 
-    pixels = read_picture(path, 4 if run.plan.views["channels"] == "rgbi" else 3)
+    pixels = _pixels(run, path)
     soft = soft_regions(run, pixels)
     labels = labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
     rows = soft.flatten(1).T.numpy()
@@ -78,49 +133,46 @@ class RegionWriter:
     """Writes what a run answers, image by image; only shares are kept.
 
     Args:
-        run: the run.
         out: folder for ``labels/``, ``overlays/``, ``regions.csv`` and ``classes.csv``.
         names: of all images that are to come, from which file names are made.
+        classes: what labels are indices of.
     """
 
-    def __init__(self, run: DiscoverRun, out: Path, names: Sequence[str]) -> None:
-        self.run, self.out = run, out
-        self.classes = region_classes([f"region {i}" for i in range(run.classes)])
+    def __init__(self, out: Path, names: Sequence[str], classes: ClassList) -> None:
+        self.out, self.classes = out, classes
         self.shares: list[tuple[str, NDArray[np.float64]]] = []
         bare = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
         self.files = dict(zip(names, names if len(set(bare)) < len(bare) else bare, strict=True))
 
-    def write(self, seen: Seen) -> None:
+    def write(self, name: str, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
         """Write label image and overlay of one image.
 
         Raises:
             FrugalsegError: a file cannot be written.
         """
-        from PIL import Image
+        from frugalseg.reports.pictures import overlay, save_jpeg
 
-        from frugalseg.reports.pictures import overlay
+        file = self.files[name]
+        write_labels(labels, self.out / "labels" / f"{file}.png", self.classes)
+        picture = overlay(pixels[..., :3], labels, self.classes.colours)
+        save_jpeg(picture, self.out / "overlays" / f"{file}.jpg")
+        counts = np.bincount(labels.ravel(), minlength=self.classes.num_classes)
+        self.shares.append((name, counts / counts.sum()))
 
-        name = self.files[seen.name]
-        write_labels(seen.labels, self.out / "labels" / f"{name}.png", self.classes)
-        picture = overlay(seen.pixels[..., :3], seen.labels, self.classes.colours)
-        with replacing(self.out / "overlays" / f"{name}.jpg") as temporary:
-            Image.fromarray(picture).save(temporary, format="JPEG", quality=90)
-        counts = np.bincount(seen.labels.ravel(), minlength=self.run.classes)
-        self.shares.append((seen.name, counts / counts.sum()))
-
-    def finish(self, names: Sequence[str]) -> None:
-        """Write the table of shares and the list of regions under their names.
+    def finish(self, classes: ClassList | None = None) -> None:
+        """Write the table of shares and the list of classes, by now perhaps under better names.
 
         Raises:
             FrugalsegError: a file cannot be written.
         """
+        classes = classes or self.classes
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["file", *names])
+        writer.writerow(["file", *classes.names])
         for file, shares in self.shares:
             writer.writerow([file, *(f"{share:.4f}" for share in shares)])
         write_whole(text.getvalue().encode(), self.out / "regions.csv")
-        write_classes(region_classes(names), self.out / "classes.csv")
+        write_classes(classes, self.out / "classes.csv")
 
 
 class RegionTally:
@@ -180,13 +232,13 @@ def answer_regions(
     for seen, truth in _see_all(run, data, data.indices(split), progress):
         tally.add(seen, truth)
         if writer:
-            writer.write(seen)
+            writer.write(seen.name, seen.pixels, seen.labels)
         if watch:
             watch(seen)
     scored = bool(tally.counts.sum())
     names = region_names(tally.counts, run.classes, kinds) if scored else run.region_names
     if writer:
-        writer.finish(names)
+        writer.finish(region_classes(names))
     result = cluster_result(
         what_was_run(run, data, split),
         _with_agreement(tally.health, run, data, split),
@@ -234,13 +286,13 @@ def finer_counts(
     Raises:
         FrugalsegError: there is no such split, or an image or a mask cannot be read.
     """
-    from frugalseg.training.discover_answers import labels_from_soft, soft_regions
+    from frugalseg.training.discover_answers import soft_regions
 
     finer, kinds = run.plan.over_classes, data.classes.num_classes if data.classes else 0
     counts, shares, doubts = [], [], []
     for i in progress(data.indices(split)):
-        pixels = read_picture(data.paths[i], 4 if run.plan.views["channels"] == "rgbi" else 3)
-        labels = labels_from_soft(run, soft_regions(run, pixels, "over"), pixels.shape[:2])
+        pixels = _pixels(run, data.paths[i])
+        labels = finer_labels(run, pixels)
         shares.append(np.bincount(labels.ravel(), minlength=finer) / labels.size)
         soft = soft_regions(run, pixels)
         doubts.append(float(-(soft * soft.clamp_min(1e-12).log()).sum(0).mean()))
@@ -289,6 +341,7 @@ def write_predictions(
     files: Sequence[tuple[Path, str]],
     out: Path,
     progress: Progress = iter,
+    named: NamedRegions | None = None,
 ) -> Iterator[str]:
     """Answer for new images and write the answers, going on past those that cannot be read.
 
@@ -297,6 +350,7 @@ def write_predictions(
         files: images and their names.
         out: as of :class:`RegionWriter`.
         progress: wraps the loop over images.
+        named: what finer regions stand for: the answers are these classes then, not regions.
 
     Yields:
         What is wrong with an image, in one sentence.
@@ -304,13 +358,20 @@ def write_predictions(
     Raises:
         FrugalsegError: a file cannot be written.
     """
-    writer = RegionWriter(run, out, [name for _, name in files])
+    from frugalseg.training.discover_answers import discover_labels
+
+    classes = region_classes(run.region_names) if named is None else named.classes
+    writer = RegionWriter(out, [name for _, name in files], classes)
     for path, name in progress(files):
         try:
-            seen = see(run, path, name)
+            pixels = _pixels(run, path)
+            if named is None:
+                labels = discover_labels(run, pixels)
+            else:
+                labels = named.mapping.astype(np.uint8)[finer_labels(run, pixels)]
         except FrugalsegError as error:
             yield str(error)
             continue
-        writer.write(seen)
+        writer.write(name, pixels, labels)
     if writer.shares:
-        writer.finish(run.region_names)
+        writer.finish()
