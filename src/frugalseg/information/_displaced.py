@@ -32,23 +32,28 @@ class Problem(NamedTuple):
 
 
 def choose(problem: Problem) -> str:
-    """The way that takes the fewest multiply-adds, of those that can be gone.
+    """The way that is quickest, of those that can be gone, by a count of what each has to do.
 
-    A product of spectra takes four for each pair of clusters and frequency; one of maps, a plain
-    matrix product that runs faster, counts as a sixth for each pixel. Moving a map through memory
-    counts as 10 for each of its pixels and displacements, a transform as 100 for each of its
-    frequencies: what they take by the clock.
+    A product of spectra takes four multiply-adds for each pair of clusters and frequency; one of
+    maps, a plain matrix product that runs faster, counts as a sixth for each pixel. Moving a map
+    through memory counts as 10 for each of its pixels and displacements, a transform as 100 for
+    each of its frequencies. Where all three ways are open, torch's transforms count 3.5 times, and
+    140 for each pair of clusters and place besides (the transforms of the products), and what each
+    call costs whatever its size decides for small problems: all by the clock of two cores.
     """
     n, k, height, width = problem.p.shape
     shifts = n * height * width * (k**2 / 6 + 10 * k) * problem.span**2
-    if _tiles_can(problem):
-        frequencies = _tiles.tiling(height, width, problem.d)[2] * _tiles.SIDE * _tiles.HALF
-        name = "tiles"
-    else:
-        fast = _size(problem)
-        frequencies = fast[0] * (fast[1] // 2 + 1)
-        name = "fft"
-    return "shifts" if shifts <= n * frequencies * (4 * k**2 + 100 * k) else name
+    size, spectral = _size(problem), 4 * k**2 + 100 * k
+    fft = n * size[0] * (size[1] // 2 + 1) * spectral
+    if not _tiles_can(problem):
+        return "shifts" if shifts <= fft else "fft"
+    frequencies = _tiles.tiling(height, width, problem.d)[2] * _tiles.SIDE * _tiles.HALF
+    costs = {
+        "shifts": shifts + 7e5 * problem.span**2,
+        "tiles": n * frequencies * spectral + 20e6,
+        "fft": 3.5 * fft + 140 * k**2 * size[0] * size[1] + 3e6,
+    }
+    return min(costs, key=lambda way: costs[way])
 
 
 def check(problem: Problem, method: str) -> None:
