@@ -181,7 +181,9 @@ class OracleSampler(nn.Module):
 
     learns = False
 
-    def __init__(self, size: Size, share: float = 0.5, blur: float = 1.0, all_weight: float = 0.25):
+    def __init__(
+        self, size: Size, share: float = 0.5, blur: float = 0.75, all_weight: float = 0.25
+    ):
         super().__init__()
         self.size, self.share, self.blur, self.all_weight = size, share, blur, all_weight
 
