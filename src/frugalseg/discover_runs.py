@@ -42,7 +42,7 @@ class DiscoverConfig:
         split: Images to learn from: all, train, val or test.
         over_classes: Regions of the overclustering head; by default 5 times as many, 255 at most.
         sub_heads: Independent starts of each head on the same features; the best is taken.
-        trunk: vgg-seg (the paper's), any timm model, or unet, pspnet, deeplabv3plus.
+        trunk: vgg-seg (the paper's), any timm model, or a segmenter such as unet or fpn.
         width: Features of the first layer of vgg-seg; 64 is the paper's.
         pretrained: Start from ImageNet weights.
         frozen: Train heads only, on features computed once.

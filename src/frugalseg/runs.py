@@ -46,7 +46,7 @@ class SegmentConfig:
         data: Folder of images and masks.
         size: Points read of each image, as ROWSxCOLUMNS.
         sampler: Where to look: density, direct, boundary, saliency, uniform or oracle.
-        segmenter: unet, pspnet, deeplabv3plus or unet-plain.
+        segmenter: unet, pspnet, deeplabv3plus, fpn or another of docs/settings.md, or unet-plain.
         encoder: Any timm encoder; the weights of the default come with the package.
         pretrained: Start the encoder from ImageNet weights.
         told: Tell the segmenter where each sample lies and how wide its cell is.
