@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frugalseg.errors import FrugalsegError
-from frugalseg.sampling import _raster_cpu
+from frugalseg.sampling import _raster_cpu, interpolation
 from frugalseg.sampling.interpolation import _backend, interpolate, interpolate_argmax, snap
 from reference.interpolation import slow_interpolate, slow_raster
 
@@ -368,3 +368,12 @@ def compiled_kernels(kind):
 def test_the_gpu_code_compiles(kind):
     pytest.importorskip("triton")
     assert all(compiled.asm["cubin"] for compiled in compiled_kernels(kind))
+
+
+@pytest.mark.parametrize(("length", "shift"), [(2047, 19), (2048, 18), (64, 23)])
+def test_samples_lie_at_fractions_of_a_pixel_as_documented(length, shift):
+    nodes, found = snap(torch.full((1, 2, 2, 2), 1.0), (length, 2))
+    assert found == shift
+    assert nodes[0, 0, 0, 0] == (length - 1) * 2**shift
+    if length == 2048:
+        assert f"(2**-{shift} at 2048 pixels)" in interpolation.__doc__

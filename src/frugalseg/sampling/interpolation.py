@@ -4,7 +4,7 @@ The grid of samples is a grid of quads; each is split along its Delaunay diagona
 the barycentric mean of its triangle's corners. The rules, the same on every device:
 
 - **Place.** A sample lies at `phi * (size - 1)` pixels, rounded to a small fraction of a pixel
-  (2**-19 at 2048 pixels), so that "inside" is decided exactly, in integers. Coordinates outside
+  (2**-18 at 2048 pixels), so that "inside" is decided exactly, in integers. Coordinates outside
   [0, 1] are clamped to it and NaN is read as 0. An axis of one pixel is read at phi = 0.
 - **Diagonal.** Of the quad a = (i, j), b = (i, j+1), c = (i+1, j+1), d = (i+1, j), the diagonal
   a-c if the angles at b and d sum to at most 180 degrees, measured in pixels of the target (so a
