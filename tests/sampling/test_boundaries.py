@@ -95,6 +95,15 @@ def test_tensor_operations_for_a_gpu_find_the_same_distances():
         np.testing.assert_array_equal(distance, slow_nearest_distances(mask[n].numpy(), size))
 
 
+@pytest.mark.parametrize("shape", [(11700, 6), (6, 11700), (11300, 290)])
+def test_tensor_operations_for_a_gpu_find_pixels_of_masks_of_any_size(shape):
+    # squares of 4 * (H + W), with which pixels are found that are nowhere, exceed 31 bits
+    mask = torch.zeros(1, *shape, dtype=torch.bool)
+    mask[0, -1, 2] = True
+    found = _nearest_pixels_torch(mask, _node_pixels(2, shape[0]), _node_pixels(2, shape[1]))
+    assert found.tolist() == [[[[shape[0] - 1, 2]] * 2] * 2]
+
+
 def test_distance_is_measured_in_pixels_not_in_relative_units():
     mask = torch.zeros(1, 11, 101)
     mask[0, 10, 50] = 1  # 10 pixels below the middle of the top: 1.0 in relative units

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from frugalseg.sampling.grids import check_sampling, uniform_sampling
 
-# A part of the table of squared distances on a GPU, in elements (4 bytes each).
+# A part of the table of squared distances on a GPU, in elements of 4 bytes (8 for huge masks).
 _CHUNK = 1 << 25
 
 
@@ -245,13 +245,15 @@ def _nearest_pixels_torch(mask: Tensor, rows: NDArray[np.int64], cols: NDArray[n
     at_rows = torch.as_tensor(rows, device=device)
     at_cols = torch.as_tensor(cols, device=device)
     far = 4 * (height + width)
-    index = torch.arange(height, device=device, dtype=torch.int32)[:, None]
+    # a table of squared distances is half as large in 32 bits, where these hold the largest
+    dtype = torch.int32 if far**2 + width**2 < 2**31 else torch.int64
+    index = torch.arange(height, device=device, dtype=dtype)[:, None]
     above = torch.where(mask, index, -far).cummax(1).values[:, at_rows]
     below = torch.where(mask, index, far).flip(1).cummin(1).values.flip(1)[:, at_rows]
-    own = at_rows.int()[:, None]
+    own = at_rows.to(dtype)[:, None]
     row = torch.where(below - own < own - above, below, above)  # (N, h, W)
     rise = (row - own).square()
-    across = (torch.arange(width, device=device)[None] - at_cols[:, None]).square().int()
+    across = (torch.arange(width, device=device)[None] - at_cols[:, None]).square().to(dtype)
     parts = []
     for part in torch.split(rise, max(1, _CHUNK // (count * width * len(cols))), 1):
         parts.append((part[:, :, None] + across).argmin(-1))
