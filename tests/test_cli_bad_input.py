@@ -101,10 +101,10 @@ def test_spoiled_data(kind: str, data: Path, tmp_path: Path) -> None:
     ("words", "says"),
     [
         (["--segmenter", "unett"], "unet"),
-        (["--sampler", "densty"], "Did you mean density?"),
+        (["--sampler", "densty"], "did you mean 'density'?"),
         (["--loss", "dice"], "No loss 'dice'"),
         (["--segmenter", "unet", "--encoder", "resnet5000"], "resnet5000"),
-        (["--sampler-options.shar", "1"], "shar"),
+        (["--sampler-options.shar", "1"], "'density' has no option 'shar' (did you mean 'share'?)"),
         (["--sampler-options.share", "much"], "sampler density"),
         (["--segmenter-options.width", "[4]"], "width"),
         (["--segmenter-options.widths", "4"], "networks"),

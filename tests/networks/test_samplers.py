@@ -155,14 +155,25 @@ def test_default_samplers_cost_less_than_a_tenth_of_the_segmenter(aspect):
 
 
 def test_what_is_unknown_is_refused():
-    with pytest.raises(FrugalsegError, match="Did you mean density"):
+    with pytest.raises(FrugalsegError, match="did you mean 'density'"):
         build_sampler("densty", SIZE)
     with pytest.raises(FrugalsegError, match="uniform"):
         build_sampler("nothing like it", SIZE)
-    with pytest.raises(FrugalsegError, match="smoothnes"):
+    with pytest.raises(FrugalsegError, match=r"no option 'smoothnes' .did you mean 'smoothness'"):
         build_sampler("direct", SIZE, smoothnes=3)
-    with pytest.raises(FrugalsegError, match="wdth"):
+    with pytest.raises(FrugalsegError, match=r"no option 'wdth' .did you mean 'width'"):
         build_sampler("boundary", SIZE, wdth=3)
+    for fixed in ("network", "size", "outputs", "self"):
+        with pytest.raises((FrugalsegError, TypeError), match=fixed):
+            build_sampler("boundary", SIZE, **{fixed: 3})
+    with pytest.raises(FrugalsegError, match=r"'uniform' has no option 'share'\. It has none"):
+        build_sampler("uniform", SIZE, share=0.5)
+
+
+@pytest.mark.parametrize("name", ["direct", "boundary"])
+def test_a_smoothness_without_a_least_energy_is_refused_when_the_sampler_is_made(name):
+    with pytest.raises(ValueError, match="smoothness is at least 0"):
+        build_sampler(name, SIZE, smoothness=-1.0)
 
 
 def test_pixels_of_a_finer_view_enter_side_by_side():

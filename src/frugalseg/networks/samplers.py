@@ -5,7 +5,7 @@ Every sampler is a module ``view (N, 3, a, b) in [0, 1] -> phi (N, h, w, 2)`` wi
 made by name with :func:`build_sampler`. ``oracle`` reads the true maps instead of the view.
 """
 
-from difflib import get_close_matches
+import inspect
 from itertools import pairwise
 
 import torch
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from frugalseg.errors import FrugalsegError
+from frugalseg.networks.names import refuse_unknown_options, suggestion
 from frugalseg.sampling import (
     cover,
     equal_density_sampling,
@@ -252,7 +253,8 @@ class DirectSampler(nn.Module):
         **network: int | tuple[int, int],
     ):
         super().__init__()
-        self.size, self.control, self.smoothness = size, (control[0], control[1]), smoothness
+        self.size, self.control = size, (control[0], control[1])
+        self.weights = scaled_smoothness(smoothness, self.control)
         self.network = DoubleUNet(self.control, 2, **network)  # type: ignore[arg-type]
 
     def control_points(self, view: Tensor) -> Tensor:
@@ -265,7 +267,7 @@ class DirectSampler(nn.Module):
 
     def loss(self, view: Tensor, maps: Tensor) -> Tensor:
         nearest = nearest_boundary(maps[:, 0] > 0, self.control).to(view)
-        goal = minimise_boundary_energy(nearest, scaled_smoothness(self.smoothness, self.control))
+        goal = minimise_boundary_energy(nearest, self.weights)
         return (self.control_points(view) - goal).square().sum(-1).mean()
 
 
@@ -295,7 +297,7 @@ class BoundarySampler(nn.Module):
     ):
         super().__init__()
         self.size, self.control = size, (control[0], control[1])
-        self.smoothness, self.fade = smoothness, fade
+        self.weights, self.fade = scaled_smoothness(smoothness, self.control), fade
         self.network = DoubleUNet(self.control, 2, **network)  # type: ignore[arg-type]
 
     def goals(self, view: Tensor) -> Tensor:
@@ -305,8 +307,7 @@ class BoundarySampler(nn.Module):
         return goals
 
     def forward(self, view: Tensor) -> Tensor:
-        smoothness = scaled_smoothness(self.smoothness, self.control)
-        phi = minimise_boundary_energy(self.goals(view), smoothness)
+        phi = minimise_boundary_energy(self.goals(view), self.weights)
         return resize_sampling(cover(phi), self.size)
 
     def loss(self, view: Tensor, maps: Tensor) -> Tensor:
@@ -379,9 +380,12 @@ def build_sampler(name: str, size: Size, **options: object) -> nn.Module:
         FrugalsegError: for an unknown name or option.
     """
     if name not in SAMPLERS:
-        near = get_close_matches(name, SAMPLERS, 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise FrugalsegError(f"No sampler {name!r}: choose from {', '.join(SAMPLERS)}.{hint}")
+        near = suggestion(name, SAMPLERS)
+        raise FrugalsegError(f"No sampler {name!r}{near}: choose from {', '.join(SAMPLERS)}.")
+    known = set(inspect.signature(SAMPLERS[name]).parameters) - {"size"}
+    if "network" in known:  # where it hands further options on
+        known |= set(inspect.signature(DoubleUNet).parameters) - {"control", "outputs"}
+    refuse_unknown_options(f"The sampler {name!r}", options, known - {"network"})
     try:
         sampler = SAMPLERS[name](size, **options)
     except TypeError as error:

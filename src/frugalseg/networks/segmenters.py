@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from frugalseg._torchvision import mend_torchvision
 from frugalseg.errors import FrugalsegError
+from frugalseg.networks.names import refuse_unknown_options, suggestion
 from frugalseg.networks.pretrained import (
     DEFAULT_ENCODER,
     check_encoder,
     encoder_mean_std,
     load_efficientnet_lite0,
-    suggestion,
 )
 from frugalseg.networks.unet import PlainUNet
 from frugalseg.sampling import cell_spacing
@@ -193,7 +193,7 @@ def wrap_segmenter(
 def _plain(
     num_classes: int, encoder: str, pretrained: bool, extra_channels: int, options: dict[str, Any]
 ) -> Segmenter:
-    _check_options("unet-plain", options, {"widths"})
+    refuse_unknown_options("The segmenter 'unet-plain'", options, {"widths"})
     widths = options.get("widths", (1,))
     if not widths or min(widths) < 1:
         raise FrugalsegError(
@@ -220,7 +220,8 @@ def _of_smp(name: str, class_name: str) -> Callable[..., Segmenter]:
         architecture = getattr(smp, class_name)
         fixed = {"encoder_name", "encoder_weights", "in_channels", "classes", "activation"}
         known = inspect.signature(architecture.__init__).parameters.keys()
-        _check_options(name, options, set(known) - fixed - {"self", "aux_params", "kwargs"})
+        options_there = set(known) - fixed - {"self", "aux_params", "kwargs"}
+        refuse_unknown_options(f"The segmenter {name!r}", options, options_there)
         if class_name == "PSPNet":
             options = _dilated(options)
         arguments = {"encoder_name": f"tu-{encoder}", "classes": num_classes, **options}
@@ -289,15 +290,6 @@ def _silent(inputs: int, outputs: int) -> nn.Conv2d:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
-
-
-def _check_options(name: str, options: dict[str, Any], known: set[str]) -> None:
-    for option in options:
-        if option not in known:
-            raise FrugalsegError(
-                f"The segmenter {name!r} has no option {option!r}{suggestion(option, known)}. "
-                f"Known: {', '.join(sorted(known))}."
-            )
 
 
 # Of segmentation-models-pytorch, by our names; its PAN pools away images as small as ours.

@@ -39,6 +39,9 @@ def boundary_energy(phi: Tensor, nearest: Tensor, smoothness: Smoothness) -> Ten
     Returns:
         ``(N,)``.
 
+    Raises:
+        ValueError: a smoothness below 0, infinite or NaN.
+
     >>> uniform = uniform_sampling((3, 3))
     >>> boundary_energy(uniform, uniform, 1.0).tolist()
     [3.0]
@@ -62,6 +65,9 @@ def minimise_boundary_energy(nearest: Tensor, smoothness: Smoothness) -> Tensor:
 
     Returns:
         ``(N, h, w, 2)``, differentiable in ``nearest`` (and in ``smoothness``).
+
+    Raises:
+        ValueError: as of :func:`boundary_energy`.
 
     >>> nearest = torch.full((1, 4, 4, 2), 0.5)
     >>> phi = minimise_boundary_energy(nearest, 1.0)
@@ -93,10 +99,14 @@ def scaled_smoothness(smoothness: float, size: tuple[int, int]) -> tuple[float, 
     Returns:
         Weights of vertical and of horizontal pairs, for :func:`minimise_boundary_energy`.
 
+    Raises:
+        ValueError: as of :func:`boundary_energy`.
+
     >>> scaled_smoothness(1.0, (15, 8))
     (4.0, 1.0)
     """
     height, width = size
+    _check(smoothness)
     return smoothness * ((height - 1) / 7) ** 2, smoothness * ((width - 1) / 7) ** 2
 
 
@@ -141,7 +151,18 @@ def boundary_sampling(
 
 
 def _both(smoothness: Smoothness) -> tuple[float | Tensor, float | Tensor]:
-    return smoothness if isinstance(smoothness, tuple) else (smoothness, smoothness)
+    """Weights of vertical and of horizontal pairs."""
+    both = smoothness if isinstance(smoothness, tuple) else (smoothness, smoothness)
+    for weight in both:
+        _check(weight)
+    return both
+
+
+def _check(smoothness: float | Tensor) -> None:
+    """Refuse a smoothness with which the energy has no least value, or none that is a number."""
+    known = torch.as_tensor(smoothness).detach()
+    if not ((known >= 0) & known.isfinite()).all():
+        raise ValueError(f"smoothness is at least 0 and finite, not {smoothness}")
 
 
 def _solve(goal: Tensor, left: Tensor, right: Tensor, gain: Tensor, start: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from frugalseg.errors import FrugalsegError
 from frugalseg.networks.heads import HEADS
-from frugalseg.networks.pretrained import suggestion
+from frugalseg.networks.names import suggestion
 from frugalseg.training.dense_views import DenseViews
 from frugalseg.training.views import PRESETS, Views
 
