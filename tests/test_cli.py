@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from PIL import Image
 from frugalseg.cli import app
 from frugalseg.data.images import image_size
 from frugalseg.data.scenes import SCENE_CLASSES
-from tiny import TINY, cli
+from tiny import TINY, cli, replace
 
 
 def test_check_says_what_a_folder_holds(scenes: Path) -> None:
@@ -105,14 +106,24 @@ def test_evaluate_compare_and_sampling(
     assert "scene_00000" in html
     assert "scene_00001" in html
 
+    another = shutil.copytree(trained["density"], tmp_path / "another")
+    shutil.rmtree(another / "results")
+    replace("config.yaml", "seed: 0", "seed: 5")(another)
+    answer = cli("compare", trained["density"], another, "--images", "1", "--out", page)
+    assert answer.code == 0, answer.err
+    headings = re.findall(r'<p class="run">(.*?)</p>', page.read_text())
+    assert headings == ["density 16x32, seed 0", "density 16x32, seed 5"]
+
     image = scenes / "images/test/scene_00000.jpg"
     mask = scenes / "masks/test/scene_00000.png"
-    assert (
-        cli("sampling", image, "--run", trained["density"], "--out", tmp_path / "s.svg").code == 0
-    )
+    for out in ("s.svg", "s.html"):
+        words = ("sampling", image, "--run", trained["density"], "--out", tmp_path / out)
+        assert cli(*words).code == 0
+    assert "image and answer" in (tmp_path / "s.html").read_text()
     answer = cli("sampling", image, "--mask", mask, "--size", "16x32", "--out", tmp_path / "s.html")
     assert answer.code == 0, answer.err
     assert "energy, smoothness 0.12" in (tmp_path / "s.html").read_text()
+    assert "image and mask" in (tmp_path / "s.html").read_text()
 
 
 def test_yaml_gives_options_and_the_command_line_goes_first(scenes: Path, tmp_path: Path) -> None:

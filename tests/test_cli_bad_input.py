@@ -127,6 +127,7 @@ def test_spoiled_data(kind: str, data: Path, tmp_path: Path) -> None:
         (["--sampler", "uniform", "--joint"], "leave out --joint"),
         (["--joint", "--folds", "2"], "give only one of them"),
         (["--precision", "half"], "precision=half"),
+        (["--precision", "bf16-true"], "choose among 32-true, bf16-mixed, 16-mixed"),
         (["--devices", "many"], "devices=many"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
     ],

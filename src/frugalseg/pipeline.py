@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from frugalseg.data.images import image_size, read_image
+from frugalseg.data.pictures import check_picture
 from frugalseg.networks.samplers import OracleSampler, UniformSampler
 from frugalseg.networks.segmenters import Segmenter, geometry_channels
 from frugalseg.sampling import (
@@ -113,6 +114,10 @@ class FrugalModel(nn.Module):
 
         Returns:
             The labels at the image's own size, and what led to them.
+
+        Raises:
+            FrugalsegError: the file cannot be read, or the array is no (H, W, 3) of uint8.
+            ValueError: the sampler needs the truth, which is not given.
         """
         stage = stage or (lambda name: nullcontext())
         was_training = self.training
@@ -143,7 +148,7 @@ class FrugalModel(nn.Module):
 
     def _decode(self, image: Path | str | NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Size]:
         if isinstance(image, np.ndarray):
-            return image, (image.shape[0], image.shape[1])
+            return check_picture(image), (image.shape[0], image.shape[1])
         full = image_size(image)
         return read_image(image, decode_scale(full, self.size, self.oversample)), full
 

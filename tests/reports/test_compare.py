@@ -7,7 +7,7 @@ import pytest
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.results import group_seeds
 from frugalseg.reports import compare
-from frugalseg.reports.compare import name_runs, write_comparison
+from frugalseg.reports.compare import label_results, name_runs, write_comparison
 from pages import Page, open_page, page_width
 from reference.results import made_up_result
 
@@ -150,3 +150,21 @@ def test_the_page_in_a_browser(browser, written):
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_page_scrolls_sideways_on_no_screen(browser, written, width):
     assert page_width(browser, written, width) <= width
+
+
+def test_pictures_are_named_as_the_tables_name_their_rows():
+    one, other = made_up_result("density", seed=0), made_up_result("density", seed=1)
+    other["what"]["variant"] = "loss=cross-entropy"
+    again = made_up_result("density", seed=1)
+    assert label_results([one, other, again, made_up_result("uniform")]) == [
+        "density 64x64, seed 0",
+        "density 64x64, loss=cross-entropy",
+        "density 64x64, seed 1",
+        "uniform 64x64",
+    ]
+    longer = made_up_result("density")
+    longer["what"]["steps"] *= 2
+    assert len(set(label_results([one, longer]))) == 2
+    twice = [made_up_result("density", run="run"), made_up_result("density", run="run")]
+    assert label_results(twice) == ["density 64x64, run (1)", "density 64x64, run (2)"]
+    assert len({run.colour for run in name_runs(group_seeds(twice))}) == 2

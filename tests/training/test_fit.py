@@ -1,5 +1,6 @@
 import errno
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import nn
 from frugalseg.data.folder import open_folder
 from frugalseg.errors import FrugalsegError
 from frugalseg.training.examples import ImageStore, Steps
-from frugalseg.training.fit import check_hardware, fit
+from frugalseg.training.fit import PRECISIONS, check_hardware, fit
 from frugalseg.training.tasks import StepTask, jitter_colours
 
 
@@ -124,7 +125,13 @@ def test_progress_is_shown_on_standard_error(
 
 
 def test_hardware_that_is_not_there() -> None:
-    check_hardware(1, 1, "bf16-mixed")
+    for precision in (*PRECISIONS, "32"):
+        if precision != "16-mixed":  # which Lightning replaces, with a warning, without a GPU
+            check_hardware(1, 1, precision)
+    for precision in ("16-true", "bf16-true", "64-true", "transformer-engine"):
+        says = f"precision={precision}: choose among 32-true, bf16-mixed, 16-mixed."
+        with pytest.raises(FrugalsegError, match=re.escape(says)):
+            check_hardware(1, 1, precision)
     with pytest.raises(FrugalsegError, match="precision=half"):
         check_hardware(1, 1, "half")
     with pytest.raises(FrugalsegError, match="devices=many"):

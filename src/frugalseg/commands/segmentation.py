@@ -88,7 +88,7 @@ def compare(folders: Sequence[Path], split: str, out: Path, images: int) -> None
 def _write_page(runs: Sequence[Run], split: str, out: Path, images: int) -> list[dict[str, Any]]:
     """Write the page of some runs of the same data; evaluates those that have no result yet."""
     from frugalseg.evaluation.results import read_result, write_result
-    from frugalseg.reports.compare import write_comparison
+    from frugalseg.reports.compare import label_results, write_comparison
     from frugalseg.reports.examples import predict_examples
     from frugalseg.training.segment import open_data
 
@@ -100,7 +100,8 @@ def _write_page(runs: Sequence[Run], split: str, out: Path, images: int) -> list
             write_result(_evaluate(run, None, split), path)
         results.append(read_result(path))
     data = open_data(runs[0].config)
-    examples = predict_examples(runs, data.splits[split], max(images, 0), data.classes)
+    labels = label_results(results)
+    examples = predict_examples(runs, labels, data.splits[split], max(images, 0), data.classes)
     write_comparison(results, examples, out)
     say(f"Written: {out}")
     return results
@@ -133,7 +134,8 @@ def sampling(
     else:
         assert mask is not None
         labels, colours, samplings = _true_samplings(pixels, mask, classes, targets, size)
-    write_sampling_figure(pixels, labels, samplings, out, colours=colours)
+    of = "mask" if folder is None else "answer"
+    write_sampling_figure(pixels, labels, samplings, out, colours=colours, of=of)
     say(f"Written: {out}")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from frugalseg.data.classes import IGNORE_INDEX, ClassList
 from frugalseg.data.images import reading
@@ -25,13 +25,19 @@ def read_raw(path: Path | str) -> NDArray[np.integer]:
         (H, W) ids, for palette images the numbers of the colours; or (H, W, 3) colours.
 
     Raises:
-        FrugalsegError: the file is missing, truncated, not an image, or a JPEG file.
+        FrugalsegError: the file is missing, truncated, not an image, a JPEG file, or holds
+            16 bits a channel.
     """
     path = Path(path)
     with reading(path), Image.open(path) as image:
         if image.format == "JPEG":
             raise FrugalsegError(
                 f"{path}: a mask must not be a JPEG file, which changes ids. Save it as PNG."
+            )
+        if _channels_of_16_bits(image, path):
+            raise FrugalsegError(
+                f"{path} has 16 bits a channel, of which half would be lost. "
+                "Save it with 8 bits a channel, or as ids in one channel."
             )
         if image.mode == "F":
             raise ValueError("pixels are floating-point numbers; ids are whole numbers")
@@ -42,6 +48,18 @@ def read_raw(path: Path | str) -> NDArray[np.integer]:
         if turned.mode in ("LA", "PA"):
             return np.array(turned)[..., 0]
         return np.array(turned.convert("RGB"))
+
+
+def _channels_of_16_bits(image: Image.Image, path: Path) -> bool:
+    """Whether an opened file has several channels of 16 bits, of which Pillow keeps the upper 8."""
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            depth, colour_type = file.read(26)[24:]  # of the header, which always comes first
+        return depth == 16 and colour_type in (2, 4, 6)  # colour, or grey or colour with opacity
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        depths = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, ())
+        return len(depths) > 1 and max(depths) > 8
+    return False
 
 
 def only_ids(raw: NDArray[np.integer], path: Path | str) -> NDArray[np.integer]:

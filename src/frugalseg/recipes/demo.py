@@ -63,7 +63,7 @@ def run_demo(out: Path, seed: int = 0, plan: Plan | None = None) -> list[dict[st
         FrugalsegError: the folder holds something else, or cannot be written.
     """
     from frugalseg.evaluation.results import markdown_table
-    from frugalseg.reports.compare import write_comparison
+    from frugalseg.reports.compare import label_results, write_comparison
     from frugalseg.reports.examples import predict_examples
     from frugalseg.training.segment import open_data, train_segmentation
 
@@ -78,7 +78,8 @@ def run_demo(out: Path, seed: int = 0, plan: Plan | None = None) -> list[dict[st
         results.append(_result(runs[-1]))
     page = out / "comparison.html"
     data = open_data(configs["uniform"])
-    examples = predict_examples(runs, data.splits["test"], plan.shown, data.classes)
+    labels = label_results(results)
+    examples = predict_examples(runs, labels, data.splits["test"], plan.shown, data.classes)
     write_comparison(results, examples, page)
     print(markdown_table(results), end="")
     print(_summary(results, page))

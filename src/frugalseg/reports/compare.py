@@ -95,10 +95,37 @@ def name_runs(groups: Sequence[list[dict[str, Any]]]) -> list[Run]:
         if labels.count(run.label) > 1:
             run.label = f"{run.label}, {run.results[0]['what']['run']}"
             run.series = run.label
+    _number_doubles(runs)
     colours = {series: i for i, series in enumerate(dict.fromkeys(run.series for run in runs))}
     for run in runs:
         run.colour = colours[run.series] % SERIES_COLOURS
     return runs
+
+
+def _number_doubles(runs: Sequence[Run]) -> None:
+    """Tell apart what has one name still: runs in folders of one name."""
+    labels = [run.label for run in runs]
+    for i, run in enumerate(runs):
+        if labels.count(run.label) > 1:
+            run.label = f"{run.label} ({labels[: i + 1].count(labels[i])})"
+            run.series = run.label
+
+
+def label_results(results: Sequence[dict[str, Any]]) -> list[str]:
+    """A name for each result that no other has: that of its rows in the tables, and its seed.
+
+    Args:
+        results: as :func:`write_comparison` takes them.
+
+    Returns:
+        Names, in their order; the seed is said where several share a row.
+    """
+    names = {}
+    for run in name_runs(group_seeds(results)):
+        for result in run.results:
+            seed = f", seed {result['what']['seed']}" if len(run.results) > 1 else ""
+            names[id(result)] = run.label + seed
+    return [names[id(result)] for result in results]
 
 
 def _named(key: str, value: Any) -> str:

@@ -31,6 +31,7 @@ def write_sampling_figure(
     path: Path | str,
     colours: Picture = DEFAULT_COLOURS,
     mesh: bool = False,
+    of: str = "mask",
 ) -> None:
     """Draw each sampling's points on the image, side by side, the image with its labels first.
 
@@ -42,6 +43,7 @@ def write_sampling_figure(
         path: .html, .png or .svg file to write.
         colours: (C, 3) uint8 of the classes.
         mesh: draw the lines between neighbouring samples too.
+        of: what the labels are of, "mask" or "answer", for the caption.
 
     Raises:
         FrugalsegError: another suffix, or the file cannot be written.
@@ -54,7 +56,7 @@ def write_sampling_figure(
             f"End the name with one of {', '.join(SUFFIXES)}."
         )
     first = image if labels is None else overlay(image, labels, colours)
-    panels = {"image" if labels is None else "image and mask": shrink(first, 1024)}
+    panels = {"image" if labels is None else f"image and {of}": shrink(first, 1024)}
     panels |= {title: draw_samples(image, phi, mesh) for title, phi in samplings.items()}
     content = _page(panels) if suffix == ".html" else _figure(panels, suffix[1:])
     write_whole(content, path)

@@ -33,6 +33,9 @@ _EXPECTED = (  # warnings about what is meant here
     ".*dirpath has changed.*",  # the run was moved
 )
 CHECKPOINT_STEPS = 100
+# Of Lightning's, those that leave the numbers of a batch as they are; and their short names.
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+_SHORT = ("32", "bf16", "16")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
@@ -42,11 +45,16 @@ def is_main_process() -> bool:
 
 
 def check_hardware(devices: int | str, nodes: int, precision: str) -> None:
-    """Raise where Lightning will not train so.
+    """Raise where Lightning will not train so, or the trainings here cannot.
 
     Raises:
         FrugalsegError: no such devices, number of machines or number format.
     """
+    if precision not in PRECISIONS + _SHORT:
+        raise FrugalsegError(
+            f"No training is possible with precision={precision}: "
+            f"choose among {', '.join(PRECISIONS)}."
+        )
     _trainer(1, [], devices, nodes, precision)
 
 
