@@ -258,6 +258,11 @@ def test_a_trunk_that_cannot_be_handed_in(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_heads_on_frozen_features_learn_in_mixed_precision(tmp_path: Path) -> None:
+    frozen = {"frozen": True, "components": 8, "neighbours": 4, "precision": "bf16-mixed"}
+    assert train(tmp_path / "run", **frozen)["finished"]
+
+
 def test_heads_on_frozen_features_find_the_shapes(tmp_path: Path) -> None:
     images, frozen = shapes(), {"frozen": True, "components": 8, "neighbours": 4}
     train(tmp_path / "run", images, steps=60, batch=60, rate=0.02, **frozen)

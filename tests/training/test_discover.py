@@ -108,6 +108,11 @@ def test_another_configuration_does_not_go_on(textures: Path, tmp_path: Path) ->
         find_task_run(tmp_path / "run", other)
 
 
+def test_heads_on_frozen_features_learn_in_mixed_precision(textures: Path, tmp_path: Path) -> None:
+    frozen = {"frozen": True, "width": 8, "crop": 48, "components": 4, "hidden": 8}
+    assert train(textures, tmp_path / "run", steps=2, precision="bf16-mixed", **frozen)["finished"]
+
+
 def test_heads_on_frozen_features_find_the_textures(textures: Path, tmp_path: Path) -> None:
     frozen = {"frozen": True, "width": 8, "crop": 48, "components": 4, "hidden": 8}
     frozen |= {"masks": "folder", "view_options": {"brightness": 0.1}}

@@ -205,8 +205,9 @@ class MapTask(DiscoverTask):
         """See :class:`DiscoverTask`; a changed view of each picture is drawn."""
         which = torch.randint(len(self.changed), (len(places),), generator=rng)
         self._follow()
-        both = torch.cat([self.plain[places], self.changed[which, places]])
-        answers = self.net.assign(both.float(), head)
+        # cast before they are joined: autocast on a CPU joins no halves
+        both = torch.cat([self.plain[places].float(), self.changed[which, places].float()])
+        answers = self.net.assign(both, head)
         valid = self.valid[which, places]
         return answers[:, : len(places)], answers[:, len(places) :], valid
 
