@@ -134,6 +134,7 @@ def test_yaml_gives_options_and_the_command_line_goes_first(scenes: Path, tmp_pa
         "segment:\n  size: 16x32\n  steps: 2\n  sampler-steps: 2\n  batch: 2\n"
         "  sampler_options: {share: 0.3}\n  segmenter: unet-plain\n"
         "  segmenter-options: {widths: [4, 8]}\n  told: false\n  targets: [car, sign]\n"
+        "evaluate:\ncluster: {view-options: {side: 8}}\nprepare:\n  potsdam: {crop: 100}\n"
     )
     run = tmp_path / "run"
     answer = cli("segment", scenes, "--run", run, "--config", config, "--steps", "1")
@@ -145,10 +146,24 @@ def test_yaml_gives_options_and_the_command_line_goes_first(scenes: Path, tmp_pa
     assert not found.told
 
 
+def test_a_section_of_yaml_may_be_empty(scenes: Path, tmp_path: Path) -> None:
+    config = tmp_path / "options.yaml"
+    for text in ("check:\n", "check: {}\n", "prepare:\n", ""):
+        config.write_text(text)
+        answer = cli("check", scenes, "--config", config)
+        assert answer.code == 0, answer.err
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("segment:\n  stepz: 2\n", "stepz"),
+        ("segment:\n  stepz: 2\n", "no option 'stepz' below 'segment:' (did you mean 'steps'?)"),
+        ("segment:\n  data: here\n", "no option 'data'"),
+        ("segment:\n  size: {rows: 3}\n", "'size' below 'segment:' has no options of its own"),
+        ("segment: 3\n", "below 'segment:' there must be options"),
+        ("evaluate: {splitt: 1}\n", "no option 'splitt' below 'evaluate:' (did you mean 'split'"),
+        ("prepare: {out: here}\n", "not 'out'. Commands: cocostuff, potsdam."),
+        ("prepare:\n  potsdam: {crp: 3}\n", "below 'prepare: potsdam:' (did you mean 'crop'?)"),
         ("segmnt:\n  steps: 2\n", "'segmnt'"),
         ("steps: 2\n", "'steps'"),
         ("- steps\n", "below the name of their command"),

@@ -239,7 +239,7 @@ def test_predict_refuses(
     refused(cli("predict", run, tmp_path / "empty"), "no image there")
     (tmp_path / "twice").mkdir()
     shutil.copy(photo, tmp_path / "twice")
-    refused(cli("predict", run, photo, tmp_path / "twice"), "scene_00000.png")
+    refused(cli("predict", run, photo, tmp_path / "twice"), "scene_00000.jpg", "each image once")
     (tmp_path / "file").touch()
     refused(cli("predict", run, photo, "--out", tmp_path / "file"), "cannot be written")
 

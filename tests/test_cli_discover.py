@@ -80,6 +80,24 @@ def test_a_finished_run_is_not_trained_again(
     assert (run / "weights.safetensors").read_bytes() == before
 
 
+def test_predict_spares_images_and_class_lists(
+    discovered: Path, textures: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(textures / "images", data / "labels")
+    before = {path: path.read_bytes() for path in data.rglob("*.*")}
+    answer = cli("predict", discovered, data / "labels", "--out", data)
+    refused(answer, f"{data}/labels/00.png would be overwritten", "--out")
+    (data / "classes.csv").write_text("name,id,colour,target\n")
+    answer = cli("predict", discovered, textures / "images" / "00.png", "--out", data)
+    refused(answer, f"{data}/classes.csv", "would be overwritten", "--out")
+    (data / "classes.csv").unlink()
+    assert {path: path.read_bytes() for path in data.rglob("*.*")} == before
+    for _ in range(2):  # its own answers may be replaced
+        answer = cli("predict", discovered, textures / "images" / "00.png", "--out", tmp_path / "o")
+        assert answer.code == 0, answer.err
+
+
 def test_predict_divides_new_images_as_the_old_ones(
     discovered: Path, textures: Path, tmp_path: Path
 ) -> None:

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Yaml
 
 from frugalseg import __version__
 from frugalseg.cluster_runs import ClusterConfig
 from frugalseg.discover_runs import DiscoverConfig
-from frugalseg.errors import FrugalsegError
+from frugalseg.errors import FrugalsegError, what_the_system_refused
 from frugalseg.finetune_runs import FinetuneConfig
 from frugalseg.options import Names, SizeOption
 from frugalseg.runs import SegmentConfig
@@ -25,6 +24,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.meta.suppress_keyboard_interrupt = False
+# commands that find what an interrupted one has done
+GO_ON = ("segment", "cluster", "finetune", "discover", "prepare", "study", "demo")
 DEFAULTS = SegmentConfig()
 CLUSTER_DEFAULTS = ClusterConfig()
 FINETUNE_DEFAULTS = FinetuneConfig()
@@ -361,27 +362,14 @@ def _launch(
     Args:
         config: YAML file with options, under the name of the command.
     """
-    app.config = () if config is None else (_yaml(config),)
-    return app(tokens)
-
-
-def _yaml(path: Path) -> Yaml:
-    """The options in a YAML file; keys that no command knows are refused."""
-    import yaml
+    from frugalseg.commands.option_file import read_option_file
 
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise FrugalsegError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-    commands = [name for name in app if not name.startswith("-")]
-    keys = values if isinstance(values, dict) else {}
-    wrong = [key for key in keys if key not in commands or not isinstance(keys[key], dict)]
-    if wrong or not isinstance(values, dict):
-        raise FrugalsegError(
-            f"{path}: options must stand below the name of their command, such as 'segment:'"
-            f"{f', not {wrong[0]!r}' if wrong else ''}. Commands: {', '.join(commands)}."
-        )
-    return Yaml(path, must_exist=True)
+        app.config = () if config is None else (read_option_file(config, app),)
+        return app(tokens)
+    except KeyboardInterrupt as stop:
+        goes_on = bool(tokens) and tokens[0] in GO_ON
+        raise KeyboardInterrupt("; the same command goes on from here" * goes_on) from stop
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -395,8 +383,13 @@ def main(arguments: list[str] | None = None) -> None:
     except (FrugalsegError, CycloptsError) as error:
         sys.stderr.write(f"frugalseg: {' '.join(str(error).split())}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("frugalseg: interrupted; the same command goes on from here.\n")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"frugalseg: {what_the_system_refused(error)}\n")
+        sys.exit(2)
+    except KeyboardInterrupt as stop:
+        sys.stderr.write(f"frugalseg: interrupted{''.join(map(str, stop.args))}.\n")
         sys.exit(130)
 
 

@@ -1,9 +1,10 @@
 """Writing files so that a crash or a full disk leaves either the old file or none."""
 
+import functools
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,28 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the parent may be no folder
             temporary.unlink(missing_ok=True)
+
+
+def refuse_overwriting(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
+    """Refuse to write where something lies that is to be read.
+
+    Args:
+        inputs: files that are read.
+        outputs: files that are to be written, which `replacing` would put in their place.
+
+    Raises:
+        FrugalsegError: the first file that would be overwritten.
+    """
+    folder = functools.cache(Path.resolve)
+    # a link that is written to is replaced, one that is read leads to what must not be
+    read = {folder(path.parent) / path.name for path in inputs}
+    read |= {path.resolve() for path in read if path.is_symlink()}
+    for path in outputs:
+        if folder(path.parent) / path.name in read:
+            raise FrugalsegError(
+                f"{path} would be overwritten by what is made of the images: "
+                "name another folder with --out."
+            )
 
 
 def write_whole(content: bytes | memoryview, path: Path | str) -> None:

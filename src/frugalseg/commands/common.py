@@ -1,6 +1,7 @@
 """What the commands of all tasks share."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,21 +82,32 @@ def progress(items: Iterable[Any], unit: str) -> Iterable[Any]:
 def named(
     inputs: Sequence[Path], list_images: Any, with_suffix: bool = False
 ) -> list[tuple[Path, str]]:
-    """All image files with the name of what is written for each; names must not collide."""
+    """All image files with the name of what is written for each; names must not collide.
+
+    Args:
+        inputs: files, and folders or patterns of them.
+        list_images: finds the images of one of these.
+        with_suffix: names keep the suffix; else those alone do that differ by nothing else.
+
+    Raises:
+        FrugalsegError: two images have one name.
+    """
     files = []
     for given in inputs:
         for path in list_images(given):
-            relative = path.relative_to(given) if given.is_dir() else Path(path.name)
-            name = relative if with_suffix else relative.with_suffix("")
-            files.append((path, name.as_posix()))
-    names = [name for _, name in files]
-    if len(set(names)) < len(names):
-        double = next(n for n in names if names.count(n) > 1)
-        raise FrugalsegError(
-            f"Several images would be written as {double}{'' if with_suffix else '.png'}: "
-            "give one folder at a time."
-        )
-    return files
+            files.append((path, path.relative_to(given) if given.is_dir() else Path(path.name)))
+    bare = Counter(relative.with_suffix("") for _, relative in files)
+    names: dict[str, Path] = {}
+    for path, relative in files:
+        keeps = with_suffix or bare[relative.with_suffix("")] > 1
+        name = (relative if keeps else relative.with_suffix("")).as_posix()
+        if name in names:
+            raise FrugalsegError(
+                f"{names[name]} and {path} would be written under one name, {name}: give one "
+                "folder at a time, and each image once."
+            )
+        names[name] = path
+    return [(path, name) for name, path in names.items()]
 
 
 def same_data(runs: Sequence[tuple[Path, str]]) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def predict(folder: Path, images: Sequence[Path], out: Path | None) -> None:
     from frugalseg.data.folder import list_images
     from frugalseg.data.images import read_image
     from frugalseg.data.masks import write_labels
+    from frugalseg.files import refuse_overwriting
     from frugalseg.reports.pictures import overlay, save_jpeg
 
     run = _load(folder)
@@ -57,8 +59,10 @@ def predict(folder: Path, images: Sequence[Path], out: Path | None) -> None:
         raise FrugalsegError(f"{folder} samples by true boundaries: it cannot label new images.")
     out = folder / "predictions" if out is None else out
     files = named(images, list_images)
+    written = [(out / f"{name}.png", out / f"{name}.overlay.jpg") for _, name in files]
+    refuse_overwriting([path for path, _ in files], chain.from_iterable(written))
     broken = []
-    for path, name in progress(files, "images"):
+    for (path, _), (labels, shown) in progress([*zip(files, written, strict=True)], "images"):
         try:
             answer = run.model.predict(path)
             picture = overlay(read_image(path), answer.labels, run.classes.colours)
@@ -66,8 +70,8 @@ def predict(folder: Path, images: Sequence[Path], out: Path | None) -> None:
             broken.append(path)
             say(f"frugalseg: {error}")
             continue
-        write_labels(answer.labels, out / f"{name}.png", run.classes)
-        save_jpeg(picture, out / f"{name}.overlay.jpg")
+        write_labels(answer.labels, labels, run.classes)
+        save_jpeg(picture, shown)
     done = len(files) - len(broken)
     say(f"{done} of {len(files)} images labelled, in {out}.")
     if broken:

@@ -162,11 +162,11 @@ def _refuse_lone_folders(pairs: dict[str, tuple[Path, Path]]) -> None:
 
 def require_folder(root: Path, of: str = "images and masks") -> None:
     """Raise where `root` is missing, is no folder (of what is said then), or cannot be read."""
-    if not root.exists():
-        raise FrugalsegError(f"{root}: there is no such folder.")
-    if not root.is_dir():
-        raise FrugalsegError(f"{root} is a file; a folder of {of} is needed.")
     try:
+        if not root.exists():
+            raise FrugalsegError(f"{root}: there is no such folder.")
+        if not root.is_dir():
+            raise FrugalsegError(f"{root} is a file; a folder of {of} is needed.")
         next(root.iterdir(), None)
     except OSError as error:
         raise FrugalsegError(f"{root} cannot be read ({error.strerror}).") from error

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,7 +23,7 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.cluster_results import cluster_result
 from frugalseg.evaluation.named_regions import name_by_most, region_names
 from frugalseg.evaluation.regions import count_regions, region_scores
-from frugalseg.files import write_whole
+from frugalseg.files import refuse_overwriting, write_whole
 from frugalseg.information import clustering_health
 
 PLACES = 200_000  # for health, among all images...
@@ -144,6 +145,11 @@ class RegionWriter:
         bare = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
         self.files = dict(zip(names, names if len(set(bare)) < len(bare) else bare, strict=True))
 
+    def places(self, name: str) -> tuple[Path, Path]:
+        """Files for the label image and the overlay of an image."""
+        file = self.files[name]
+        return self.out / "labels" / f"{file}.png", self.out / "overlays" / f"{file}.jpg"
+
     def write(self, name: str, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
         """Write label image and overlay of one image.
 
@@ -152,10 +158,9 @@ class RegionWriter:
         """
         from frugalseg.reports.pictures import overlay, save_jpeg
 
-        file = self.files[name]
-        write_labels(labels, self.out / "labels" / f"{file}.png", self.classes)
-        picture = overlay(pixels[..., :3], labels, self.classes.colours)
-        save_jpeg(picture, self.out / "overlays" / f"{file}.jpg")
+        answer, shown = self.places(name)
+        write_labels(labels, answer, self.classes)
+        save_jpeg(overlay(pixels[..., :3], labels, self.classes.colours), shown)
         counts = np.bincount(labels.ravel(), minlength=self.classes.num_classes)
         self.shares.append((name, counts / counts.sum()))
 
@@ -356,12 +361,20 @@ def write_predictions(
         What is wrong with an image, in one sentence.
 
     Raises:
-        FrugalsegError: a file cannot be written.
+        FrugalsegError: a file cannot be written, or it would be written over an image, or over a
+            class list that no prediction has made.
     """
     from frugalseg.training.discover_answers import discover_labels
 
     classes = region_classes(run.region_names) if named is None else named.classes
     writer = RegionWriter(out, [name for _, name in files], classes)
+    written = chain.from_iterable(writer.places(name) for _, name in files)
+    refuse_overwriting([path for path, _ in files], written)
+    if (out / "classes.csv").exists() and not (out / "regions.csv").exists():
+        raise FrugalsegError(
+            f"{out / 'classes.csv'}, which lists other classes than the run's regions, would be "
+            "overwritten: name another folder with --out."
+        )
     for path, name in progress(files):
         try:
             pixels = _pixels(run, path)

@@ -1,0 +1,82 @@
+"""A YAML file of options, of which every key is known before anything begins."""
+
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, CycloptsError
+from cyclopts.config import Dict
+
+from frugalseg.errors import FrugalsegError
+from frugalseg.networks.names import suggestion
+
+
+def read_option_file(path: Path, app: App) -> Dict:
+    """The options in a YAML file, below the names of their commands.
+
+    Args:
+        path: the file.
+        app: the program, whose commands and their options are known.
+
+    Returns:
+        What the program takes as its configuration.
+
+    Raises:
+        FrugalsegError: the file cannot be read, or there is a key in it, in whatever section, that
+            is no command or no option of its command.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise FrugalsegError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    return Dict(_sections(path, app, values, ()), source=str(path))
+
+
+def _sections(path: Path, app: App, values: Any, above: tuple[str, ...]) -> dict[str, Any]:
+    """The sections of a file, or of a command that has commands of its own."""
+    commands = [name for name in app if not name.startswith("-")]
+    example = "segment" if "segment" in commands else commands[0]
+    values = {} if values is None else values
+    wrong = [key for key in values if key not in commands] if isinstance(values, dict) else []
+    if wrong or not isinstance(values, dict):
+        raise FrugalsegError(
+            f"{path}: options must stand below the name of their command, such as "
+            f"{_heading((*above, example))}{f', not {wrong[0]!r}' if wrong else ''}. "
+            f"Commands: {', '.join(commands)}."
+        )
+    sections = {}
+    for name, section in values.items():
+        where, command = (*above, name), app[name]
+        if command.default_command is None:
+            sections[name] = _sections(path, command, section, where)
+        else:
+            sections[name] = _options(path, command, section, where)
+    return sections
+
+
+def _options(path: Path, command: App, values: Any, where: tuple[str, ...]) -> dict[str, Any]:
+    """The options of one command; a section may be empty."""
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise FrugalsegError(
+            f"{path}: below {_heading(where)} there must be options, such as 'seed: 1', "
+            f"not {values!r}."
+        )
+    for key, value in values.items():
+        there = command.assemble_argument_collection()
+        try:
+            Dict({str(key): value}, use_commands_as_keys=False)(command, (), there)
+        except CycloptsError as error:
+            names = [n.removeprefix("--") for each in there if each.parse for n in each.names]
+            name = str(key).replace("_", "-")
+            wrong = f"there is no option {key!r} below {_heading(where)}{suggestion(name, names)}"
+            if name in names:
+                wrong = f"the option {key!r} below {_heading(where)} has no options of its own"
+            raise FrugalsegError(f"{path}: {wrong}.") from error
+    return values
+
+
+def _heading(where: tuple[str, ...]) -> str:
+    """Names of commands as they are written in a file, such as ``'prepare: cocostuff:'``."""
+    return f"'{' '.join(f'{name}:' for name in where)}'"
