@@ -10,12 +10,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from frugalseg.data.binary_masks import ADVICE, BINARY, BinaryMasks, kind_of_mask, may_be_slips
 from frugalseg.data.classes import IGNORE_INDEX, ClassList
-from frugalseg.data.folder import divide, folder_classes, refuse_binary_masks
+from frugalseg.data.folder import divide, folder_classes
 from frugalseg.data.images import describe_image, read_image
 from frugalseg.data.layout import Problem, Sample, find_samples, size_problem
-from frugalseg.data.masks import read_mask, read_raw
-from frugalseg.data.targets import area_and_edge, small_or_thin
+from frugalseg.data.masks import encode_mask, read_raw
+from frugalseg.data.targets import area_and_edge, only_at_edges, small_or_thin
 from frugalseg.errors import FrugalsegError
 
 _THREADS = 4
@@ -42,7 +43,10 @@ class ClassReport:
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What a data folder holds: images by split, size and mode, its classes, and its problems."""
+    """What a data folder holds: images by split, size and mode, its classes, and its problems.
+
+    `hints` are sentences about what may be wrong.
+    """
 
     root: Path
     splits: dict[str, int] = field(default_factory=dict)
@@ -52,6 +56,7 @@ class FolderReport:
     classes: tuple[ClassReport, ...] = ()
     ignored_shares: dict[str, float] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class _Seen:
     modes: tuple[str, str] | None = None
     area: NDArray[np.int64] | None = None
     edge: NDArray[np.int64] | None = None
+    kind: str | None = None
     problems: tuple[Problem, ...] = ()
 
 
@@ -97,7 +103,6 @@ def check_folder(
     splits = {name or "train": tuple(part) for name, part in found.splits.items()}
     try:
         class_list = folder_classes(root, samples, classes, ignore, targets, mapping)
-        refuse_binary_masks(root, samples, class_list)
         splits = divide(found.splits, seed, val_share, test_share)
     except FrugalsegError as error:
         whole = str(error)
@@ -107,6 +112,9 @@ def check_folder(
         problems += one.problems
     if whole and all(problem.text != whole for problem in problems):
         problems.insert(0, Problem(_FOLDER, str(root), whole))
+    inferred = classes is None and mapping is None and not (root / "classes.csv").exists()
+    slips, hints = _doubts(root, samples, seen, class_list, inferred)
+    problems += slips
     class_reports, ignored = _class_reports(class_list, samples, seen, split_of)
     return FolderReport(
         root,
@@ -117,7 +125,49 @@ def check_folder(
         class_reports,
         ignored,
         tuple(problems),
+        tuple(hints),
     )
+
+
+def _doubts(
+    root: Path,
+    samples: Sequence[Sample],
+    seen: Sequence[_Seen],
+    classes: ClassList | None,
+    inferred: bool,
+) -> tuple[list[Problem], list[str]]:
+    """Masks that can be read and are not what was meant: problems, and hints where it may be so."""
+    if classes is None:
+        return [], []
+    hints = _smoothing(classes, seen) if inferred else []
+    masks = [(sample.mask, one.kind) for sample, one in zip(samples, seen, strict=True)]
+    found = BinaryMasks.among(masks)
+    if not (may_be_slips(classes) and (found.alone or found.suspect)):
+        return [], hints
+    if found.alone:
+        return [Problem(_FOLDER, str(root), f"{root}: {found.sentence()}")], hints
+    if found.slip:
+        text = f"255 is ignored. {ADVICE}"
+        return [Problem(BINARY, str(path), text) for path in found.files], hints
+    names = ", ".join(path.name for path in found.files[:3])
+    more = ", ..." if len(found.files) > 3 else ""
+    said = f"{BINARY} ({len(found.files)}): {names}{more}, and 255 is ignored. {ADVICE}"
+    return [], [*hints, said]
+
+
+def _smoothing(classes: ClassList, seen: Sequence[_Seen]) -> list[str]:
+    """A hint where ids found in the masks look like mixtures of others."""
+    areas = [one.area for one in seen if one.area is not None]
+    edges = [one.edge for one in seen if one.edge is not None]
+    if not areas:
+        return []
+    area, edge = (np.sum(each, axis=0)[: classes.num_classes] for each in (areas, edges))
+    between = only_at_edges(area, edge)
+    said = (
+        f"{between} of {classes.num_classes} ids occur on few pixels only, at edges: were the "
+        "masks resized with smoothing? Resize them by nearest neighbour, which mixes no ids."
+    )
+    return [said] if between else []
 
 
 def _most_common(values: Iterable[_Value]) -> dict[_Value, int]:
@@ -142,7 +192,7 @@ def _look_at_all(
 def _look_at(sample: Sample, classes: ClassList | None) -> _Seen:
     """Read one image and its mask."""
     assert sample.mask is not None
-    size = modes = area = edge = None
+    size = modes = area = edge = kind = None
     problem = None
     try:
         size, image_mode = describe_image(sample.image)
@@ -151,17 +201,17 @@ def _look_at(sample: Sample, classes: ClassList | None) -> _Seen:
         problem = Problem("images that cannot be read", str(sample.image), str(error))
     try:
         mask_mode = describe_image(sample.mask)[1]
-        if classes is None:
-            read_raw(sample.mask)
-        else:
-            area, edge = area_and_edge(read_mask(sample.mask, classes), 256)
+        raw = read_raw(sample.mask)
+        if classes is not None:
+            kind = kind_of_mask(raw)
+            area, edge = area_and_edge(encode_mask(raw, sample.mask, classes), 256)
     except FrugalsegError as error:
         unusable = Problem("masks that cannot be used", str(sample.mask), str(error))
         return _Seen(size, problems=(problem, unusable) if problem else (unusable,))
     if problem is None:
         modes = (image_mode, mask_mode)
         problem = size_problem(sample)
-    return _Seen(size, modes, area, edge, (problem,) if problem else ())
+    return _Seen(size, modes, area, edge, kind, (problem,) if problem else ())
 
 
 def _class_reports(
@@ -220,6 +270,7 @@ def format_report(report: FolderReport) -> str:
         for problem in same:
             named = problem.file in problem.text
             lines.append(f"  {problem.text}" if named else f"  {problem.file}: {problem.text}")
+    lines += [f"Hint: {hint}" for hint in report.hints]
     return "\n".join(lines)
 
 

@@ -25,6 +25,10 @@ from frugalseg.files import replacing
 
 IGNORE_INDEX = 255
 MAX_CLASSES = 254  # index 254 marks ids that are in no list, 255 is ignored
+ONLY_BINARY = (
+    "The masks hold only 0 and 255, and 255 is ignored. Save the object as 1, or list it with id "
+    "255 in classes.csv."
+)
 _UNKNOWN = 254
 _IGNORED_NAMES = {"void", "ignore", "ignored"}
 _COLUMNS = ("name", "id", "colour", "target")
@@ -369,7 +373,4 @@ def refuse_binary(ids: NDArray[np.integer]) -> None:
         FrugalsegError: there is nothing but 255, or but 0 and 255.
     """
     if {int(i) for i in ids} in ({0, IGNORE_INDEX}, {IGNORE_INDEX}):
-        raise FrugalsegError(
-            "The masks hold only 0 and 255, and 255 is ignored. Save the object as 1, or list it "
-            "with id 255 in classes.csv."
-        )
+        raise FrugalsegError(ONLY_BINARY)

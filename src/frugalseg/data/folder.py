@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from frugalseg.data.binary_masks import BinaryMasks, kind_of_mask, may_be_slips
 from frugalseg.data.classes import (
-    IGNORE_INDEX,
     ClassList,
     ignored_ids,
     infer_classes,
     read_classes,
-    refuse_binary,
 )
 from frugalseg.data.images import IMAGE_SUFFIXES
 from frugalseg.data.layout import (
@@ -32,7 +31,7 @@ from frugalseg.data.masks import only_ids, read_raw
 from frugalseg.data.merging import mapping_path, merge_classes
 from frugalseg.errors import FrugalsegError
 
-_BINARY_PROBE = 64  # masks looked at for 0 and 255 alone
+_BINARY_PROBE = 64  # masks looked at for 0 and 255 alone; check looks at all
 
 
 @dataclass(frozen=True)
@@ -131,21 +130,18 @@ def raise_problems(root: Path, problems: Sequence[Problem]) -> None:
 
 
 def refuse_binary_masks(root: Path, samples: Sequence[Sample], classes: ClassList) -> None:
-    """Look at some masks for 0 and 255 alone, where 0 and 1 were meant."""
-    if any(c.id == IGNORE_INDEX for c in classes.classes) or classes.fine:
+    """Look at some masks for 0 and 255 alone, where 0 and 1 were meant.
+
+    Raises:
+        FrugalsegError: so many are like that that it is a slip, as :class:`BinaryMasks` says.
+    """
+    if not may_be_slips(classes):
         return
-    step = -(-len(samples) // _BINARY_PROBE)
-    ids: set[int] = set()
-    for raw in _read_raws(samples[::step]):
-        if raw.ndim == 3:
-            return
-        ids.update(np.unique(raw).tolist())
-        if ids - {0, IGNORE_INDEX}:
-            return
-    try:
-        refuse_binary(np.array(sorted(ids)))
-    except FrugalsegError as error:
-        raise FrugalsegError(f"{root}: {error}") from None
+    some = samples[:: -(-len(samples) // _BINARY_PROBE)]
+    kinds = (kind_of_mask(raw) for raw in _read_raws(some))
+    found = BinaryMasks.among(zip((sample.mask for sample in some), kinds, strict=True))
+    if found.slip:
+        raise FrugalsegError(f"{root}: {found.sentence()}")
 
 
 def _read_raws(samples: Sequence[Sample]) -> Iterator[NDArray[np.integer]]:

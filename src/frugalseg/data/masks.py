@@ -95,7 +95,17 @@ def read_mask(path: Path | str, classes: ClassList) -> NDArray[np.uint8]:
         FrugalsegError: the file is broken, or holds an id or a colour outside the list (which
             file, which id, how many pixels).
     """
-    raw = read_raw(path)
+    return encode_mask(read_raw(path), path, classes)
+
+
+def encode_mask(
+    raw: NDArray[np.integer], path: Path | str, classes: ClassList
+) -> NDArray[np.uint8]:
+    """Class indices of what `read_raw` has read of a file.
+
+    Raises:
+        FrugalsegError: as of `read_mask`.
+    """
     try:
         if raw.ndim == 3:
             return classes.encode_colours(raw.astype(np.uint8))
