@@ -166,3 +166,14 @@ def test_floating_point_images_are_refused(tmp_path: Path) -> None:
 def test_panoramas_are_no_bombs(tmp_path: Path) -> None:
     Image.new("1", (20_000, 10_000)).save(tmp_path / "a.png")  # 200 million pixels
     assert image_size(tmp_path / "a.png") == (10_000, 20_000)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(path: object, *rest: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Image, "open", deny)
+    with pytest.raises(FrugalsegError, match=r"a\.png cannot be read \(Permission denied\)\.$"):
+        read_image(tmp_path / "a.png")

@@ -45,6 +45,8 @@ def reading(path: Path) -> Iterator[None]:
         raise FrugalsegError(f"{path}: there is no such file.") from error
     except IsADirectoryError as error:
         raise FrugalsegError(f"{path} is a folder, not an image.") from error
+    except PermissionError as error:
+        raise FrugalsegError(f"{path} cannot be read ({error.strerror}).") from error
     except UnidentifiedImageError as error:
         raise FrugalsegError(
             f"{path} is not an image, or of a kind that cannot be read. Replace or remove it."
