@@ -12,7 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frugalseg._numba_cache import give_numba_a_cache
 from frugalseg.errors import FrugalsegError
+
+give_numba_a_cache()
 
 if TYPE_CHECKING:
     from frugalseg.pipeline import FrugalModel
