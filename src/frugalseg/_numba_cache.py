@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def give_numba_a_cache() -> None:
-    """Name a temporary folder in the environment where there is no other; before numba is loaded."""
+    """Name a temporary folder in the environment where there is no other; before numba comes."""
     if "NUMBA_CACHE_DIR" not in os.environ and not _has_place():
         user = getattr(os, "getuid", lambda: 0)()
         folder = Path(tempfile.gettempdir()) / f"frugalseg-numba-{user}"
