@@ -25,7 +25,7 @@ def test_what_cannot_be_is_known_before_any_training(scenes: Path, tmp_path: Pat
     data = shutil.copytree(scenes, tmp_path / "data")
     where = ("--out", tmp_path / "out", "--runs", tmp_path / "runs")
     common = ("study", data, *TINY, *where, "--samplers", "density", "--split", "test")
-    refused(cli(*common, "--sizes", "16x32", "--samplers", "unifrom"), "mean uniform")
+    refused(cli(*common, "--sizes", "16x32", "--samplers", "unifrom"), "did you mean 'uniform'")
     refused(cli(*common, "--sizes", "16x32", "--sizes", "900x900"), "give a smaller --size")
     victim = next((data / "images" / "test").iterdir())
     victim.write_bytes(victim.read_bytes()[:2000])
