@@ -96,3 +96,17 @@ def test_what_is_no_data_folder_is_a_problem_too(folder: Path, root: str) -> Non
     report = check_folder(folder / root)
     assert len(report.problems) == 1
     assert str(folder / root) in format_report(report)
+
+
+@pytest.mark.parametrize(("factor", "hinted"), [(1, True), (16, False)])
+def test_twelve_bits_in_sixteen_are_hinted_at(tmp_path: Path, factor: int, hinted: bool) -> None:
+    ramp = np.linspace(0, 4095, 40 * 40).reshape(40, 40).astype(np.uint16) * factor
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for i in range(3):
+        Image.fromarray(ramp).save(tmp_path / "images" / f"{i}.png")
+        Image.fromarray((ramp > ramp.mean()).astype(np.uint8)).save(tmp_path / "masks" / f"{i}.png")
+    report = check_folder(tmp_path)
+    assert not report.problems
+    said = ["3 images of 16 bits are nearly black" in hint for hint in report.hints]
+    assert said == [True] * hinted

@@ -21,6 +21,7 @@ from frugalseg.errors import FrugalsegError
 
 _THREADS = 4
 _FOLDER = "the folder as a whole"
+DARK = 32  # of 255: images of 16 bits that are darker everywhere hold fewer bits
 Size = tuple[int, int]
 _Value = TypeVar("_Value")
 
@@ -61,7 +62,10 @@ class FolderReport:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was seen of one sample; the counts have one entry for each index from 0 to 255."""
+    """What was seen of one sample; the counts have one entry for each index from 0 to 255.
+
+    `brightest` is the greatest value of 255 in an image of 16 bits.
+    """
 
     size: Size | None = None
     modes: tuple[str, str] | None = None
@@ -69,6 +73,7 @@ class _Seen:
     edge: NDArray[np.int64] | None = None
     kind: str | None = None
     problems: tuple[Problem, ...] = ()
+    brightest: int | None = None
 
 
 def check_folder(
@@ -137,9 +142,10 @@ def _doubts(
     inferred: bool,
 ) -> tuple[list[Problem], list[str]]:
     """Masks that can be read and are not what was meant: problems, and hints where it may be so."""
+    hints = _darkness(seen)
     if classes is None:
-        return [], []
-    hints = _smoothing(classes, seen) if inferred else []
+        return [], hints
+    hints += _smoothing(classes, seen) if inferred else []
     masks = [(sample.mask, one.kind) for sample, one in zip(samples, seen, strict=True)]
     found = BinaryMasks.among(masks)
     if not (may_be_slips(classes) and (found.alone or found.suspect)):
@@ -153,6 +159,17 @@ def _doubts(
     more = ", ..." if len(found.files) > 3 else ""
     said = f"{BINARY} ({len(found.files)}): {names}{more}, and 255 is ignored. {ADVICE}"
     return [], [*hints, said]
+
+
+def _darkness(seen: Sequence[_Seen]) -> list[str]:
+    """A hint where images of 16 bits use the lowest of them only."""
+    brightest = [one.brightest for one in seen if one.brightest is not None]
+    if not brightest or max(brightest) >= DARK:
+        return []
+    return [
+        f"{len(brightest)} images of 16 bits are nearly black, {max(brightest)} of 255 at most, for "
+        "the upper 8 bits are read: do they hold 12 bits or fewer? Multiply 12 bits by 16."
+    ]
 
 
 def _smoothing(classes: ClassList, seen: Sequence[_Seen]) -> list[str]:
@@ -192,11 +209,12 @@ def _look_at_all(
 def _look_at(sample: Sample, classes: ClassList | None) -> _Seen:
     """Read one image and its mask."""
     assert sample.mask is not None
-    size = modes = area = edge = kind = None
+    size = modes = area = edge = kind = brightest = None
     problem = None
     try:
         size, image_mode = describe_image(sample.image)
-        read_image(sample.image, reduce=8)  # all of the file, but quickly
+        pixels = read_image(sample.image, reduce=8)  # all of the file, but quickly
+        brightest = int(pixels.max()) if image_mode.startswith("I") else None
     except FrugalsegError as error:
         problem = Problem("images that cannot be read", str(sample.image), str(error))
     try:
@@ -211,7 +229,8 @@ def _look_at(sample: Sample, classes: ClassList | None) -> _Seen:
     if problem is None:
         modes = (image_mode, mask_mode)
         problem = size_problem(sample)
-    return _Seen(size, modes, area, edge, kind, (problem,) if problem else ())
+    problems = (problem,) if problem else ()
+    return _Seen(size, modes, area, edge, kind, problems, brightest)
 
 
 def _class_reports(
