@@ -167,8 +167,8 @@ def _darkness(seen: Sequence[_Seen]) -> list[str]:
     if not brightest or max(brightest) >= DARK:
         return []
     return [
-        f"{len(brightest)} images of 16 bits are nearly black, {max(brightest)} of 255 at most, for "
-        "the upper 8 bits are read: do they hold 12 bits or fewer? Multiply 12 bits by 16."
+        f"{len(brightest)} images of 16 bits are nearly black ({max(brightest)} of 255 at most): "
+        "their upper 8 bits are read. Do they hold 12 bits or fewer? Multiply 12 bits by 16."
     ]
 
 
