@@ -219,6 +219,14 @@ def test_splits_of_folders_without_masks(tmp_path: Path) -> None:
     }
 
 
+def test_a_split_that_names_no_image_is_said(tmp_path: Path) -> None:
+    data = photos(tmp_path / "data", "images/a.png", "images/b.png")
+    (data / "split.csv").write_text("stem,split\na,train\nc,val\n")
+    with pytest.raises(FrugalsegError, match="no image c"):
+        has_masks(data)
+    refused(cli("discover", data, "--run", tmp_path / "run"), "no image c")
+
+
 def test_masks_under_another_name_are_no_photographs(tmp_path: Path) -> None:
     data = photos(tmp_path / "data", "images/a.jpg", "images/b.jpg", "labels/a.png", "labels/b.png")
     with pytest.raises(FrugalsegError, match=r"if they are masks, call it .*masks"):

@@ -296,3 +296,46 @@ def test_a_few_strokes_name_the_finer_regions(
     asked = ("predict", run, textures / "images", "--masks", masks, "--out", tmp_path / "no")
     refused(cli(*asked), "no mask there has the name of an image")
     assert not (tmp_path / "no").exists()
+
+
+def test_predictions_spare_what_the_run_has_written(
+    discovered: Path, textures: Path, tmp_path: Path
+) -> None:
+    before = (discovered / "classes.csv").read_bytes()
+    asked = ("predict", discovered, textures / "images")
+    for more in ((), ("--masks", "folder")):
+        refused(cli(*asked, "--out", discovered, *more), "classes.csv", "would be overwritten")
+    assert (discovered / "classes.csv").read_bytes() == before
+    masks = tmp_path / "kept" / "labels"
+    shutil.copytree(textures / "masks", masks / "images")
+    shutil.copy(textures / "classes.csv", masks)
+    answer = cli("predict", discovered, textures, "--masks", masks, "--out", tmp_path / "kept")
+    refused(answer, "00.png", "overwrit")
+
+
+def test_masks_of_images_that_were_not_learned_from_name_nothing(
+    textures: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(textures, tmp_path / "data")
+    for kind in ("images", "masks"):
+        for i, path in enumerate(sorted((data / kind).iterdir())):
+            split = data / kind / ("train" if i < 6 else "val")
+            split.mkdir(exist_ok=True)
+            path.rename(split / path.name)
+    run = tmp_path / "run"
+    assert cli("discover", data, "--run", run, *WORDS, "--split", "train").code == 0
+    asked = ("predict", run, data / "images" / "val", "--masks", "folder", "--out")
+    assert "named by 6 masks" in cli(*asked, tmp_path / "one").err
+    shutil.rmtree(data / "masks" / "train")
+    (data / "masks" / "train").mkdir()
+    refused(cli(*asked, tmp_path / "two"), "no image has a mask")
+
+
+def test_a_run_without_finer_regions_has_none_to_name(textures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert cli("discover", textures, "--run", run, *options(order="main")).code == 0
+    for words in (
+        ("predict", run, textures / "images", "--masks", "folder"),
+        ("suggest", run, "--number", "2"),
+    ):
+        refused(cli(*words), "has no finer regions")

@@ -99,7 +99,7 @@ def test_folders_that_may_not_be_entered(
     denying(locked, monkeypatch)
 
     def denied(answer: Answer, *says: str) -> None:
-        refused(answer, *says, "cannot be read (Permission denied).")
+        refused(answer, *says, "(Permission denied).")
         assert answer.err.count("\n") == 1
 
     photo = scenes / "images/test/scene_00000.jpg"
@@ -119,12 +119,12 @@ def test_a_folder_of_images_that_may_not_be_entered(
 ) -> None:
     data = shutil.copytree(scenes, tmp_path / "data")
     denying(data / "images", monkeypatch)
-    refused(cli("check", data), f"{data}/images/train cannot be read (Permission denied).")
+    refused(cli("check", data), f"{data}/images/train cannot be used (Permission denied).")
 
 
 def test_what_else_the_system_refuses(trained: dict[str, Path]) -> None:
     name = "long" * 1000
-    refused(cli("predict", trained["uniform"], name), f"{name} cannot be read (File name too long)")
+    refused(cli("predict", trained["uniform"], name), f"{name} cannot be used (File name too long)")
     refused(cli("check", name), "1 problem")
 
 

@@ -49,6 +49,22 @@ def test_without_any_there_is_a_temporary_one(
     assert any(folder.rglob("*.nbi"))
 
 
+def test_a_folder_that_others_can_write_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")  # the home of many a service
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    forbid(monkeypatch, "frugalseg")
+    trap = tmp_path / f"frugalseg-numba-{os.getuid()}"
+    trap.mkdir()
+    trap.chmod(0o777)
+    give_numba_a_cache()
+    folder = Path(os.environ["NUMBA_CACHE_DIR"])
+    assert folder.parent == tmp_path
+    assert folder != trap
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_place_of_the_users_choice_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/mine")
     forbid(monkeypatch, "/")

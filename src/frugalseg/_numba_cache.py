@@ -4,7 +4,9 @@ numba refuses to compile what it cannot keep: in a container or a system-wide in
 that cannot be written every command would fail.
 """
 
+import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -12,9 +14,19 @@ from pathlib import Path
 def give_numba_a_cache() -> None:
     """Name a temporary folder in the environment where there is no other; before numba comes."""
     if "NUMBA_CACHE_DIR" not in os.environ and not _has_place():
-        user = getattr(os, "getuid", lambda: 0)()
-        folder = Path(tempfile.gettempdir()) / f"frugalseg-numba-{user}"
-        os.environ["NUMBA_CACHE_DIR"] = str(folder)
+        os.environ["NUMBA_CACHE_DIR"] = str(_own_folder())
+
+
+def _own_folder() -> Path:
+    """A temporary folder that nobody else can write: numba runs what it finds there."""
+    user = getattr(os, "getuid", lambda: 0)()
+    folder = Path(tempfile.gettempdir()) / f"frugalseg-numba-{user}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        there = folder.lstat()
+        if stat.S_ISDIR(there.st_mode) and there.st_uid == user and not there.st_mode & 0o077:
+            return folder
+    return Path(tempfile.mkdtemp(prefix="frugalseg-numba-"))
 
 
 def _has_place() -> bool:
@@ -29,4 +41,4 @@ def _writable(folder: Path) -> bool:
         there = next(place for place in (folder, *folder.parents) if place.exists())
     except (OSError, RuntimeError, StopIteration):  # no home at all, or none that may be looked at
         return False
-    return os.access(there, os.W_OK)
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

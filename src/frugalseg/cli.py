@@ -384,9 +384,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.write(f"frugalseg: {' '.join(str(error).split())}\n")
         sys.exit(2)
     except OSError as error:
-        if error.filename is None:
+        said = what_the_system_refused(error)
+        if said is None:
             raise
-        sys.stderr.write(f"frugalseg: {what_the_system_refused(error)}\n")
+        sys.stderr.write(f"frugalseg: {said}\n")
         sys.exit(2)
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"frugalseg: interrupted{''.join(map(str, stop.args))}.\n")

@@ -11,12 +11,29 @@ class FrugalsegError(Exception):
     """
 
 
-def what_the_system_refused(error: OSError) -> str:
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_REFUSALS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.EIO,
+    *_FULL,
+)
+
+
+def what_the_system_refused(error: OSError) -> str | None:
     """A sentence of the same kind for what the system says of a file.
 
     Args:
-        error: one that names its file, such as of a folder that may not be entered: where it lies
-            in such a folder, even asking whether there is a file fails.
+        error: such as of a folder that may not be entered: where it lies in such a folder, even
+            asking whether there is a file fails.
+
+    Returns:
+        The sentence; None for an error that names no file or is no refusal: a bug of ours.
     """
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-    return f"{error.filename} cannot be {'written' if full else 'read'} ({error.strerror})."
+    if error.filename is None or error.errno not in _REFUSALS:
+        return None
+    what = "written" if error.errno in _FULL else "used"
+    return f"{error.filename} cannot be {what} ({error.strerror})."

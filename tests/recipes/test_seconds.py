@@ -38,7 +38,7 @@ def test_times_of_other_runs_are_refused(tmp_path: Path, trained: dict[str, Path
     from frugalseg.errors import FrugalsegError
     from frugalseg.recipes.seconds import draw_seconds
 
-    with pytest.raises(FrugalsegError, match="Name the folders"):
+    with pytest.raises(FrugalsegError, match="Name the runs"):
         recipe("--out", tmp_path / "seconds.json")
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(FrugalsegError, match="holds no times"):
@@ -46,6 +46,14 @@ def test_times_of_other_runs_are_refused(tmp_path: Path, trained: dict[str, Path
     timed = tmp_path / "timed"
     timed.mkdir()
     recipe(trained["density"], "--out", timed / "s.json", "--images", 1, "--rounds", 1)
-    with pytest.raises(FrugalsegError, match="no result of a sampler"):
+    with pytest.raises(FrugalsegError, match="no results of a study"):
         draw_seconds(tmp_path / "none", timed / "s.json", tmp_path / "curve.svg")
+    with pytest.raises(FrugalsegError, match="at least 1 image"):
+        recipe(trained["density"], "--out", timed / "t.json", "--rounds", 0)
+    result = json.loads((trained["uniform"] / "results" / "scenes-val.json").read_text())
+    result["what"]["size"] = [9, 9]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "one.json").write_text(json.dumps(result))
+    with pytest.raises(FrugalsegError, match="no result of a sampler"):
+        draw_seconds(tmp_path / "other", timed / "s.json", tmp_path / "curve.svg")
     assert not (tmp_path / "curve.svg").exists()

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -40,6 +41,14 @@ def test_results_of_other_settings_are_not_shown_again(scenes: Path, tmp_path: P
     assert cli(*common).code == 0
     refused(cli(*common, "--loss", "cross-entropy"), "made with other settings (variant: ")
     refused(cli(*common, "--split", "test"), "split: val there, test asked")
+    smp = [word for word in common if word not in TINY[-4:]] + ["--segmenter", "unet"]
+    refused(cli(*smp), "segmenter: unet-plain there, unet asked")
+    path = tmp_path / "out" / "uniform-16x32-0.json"
+    result = json.loads(path.read_text())
+    named = {"segmenter": "unet", "encoder": "resnet10t", "variant": "sampler_steps=4, batch=2"}
+    path.write_text(json.dumps({**result, "what": {**result["what"], **named}}))
+    refused(cli(*smp), "encoder: resnet10t there")
+    path.write_text(json.dumps(result))
     other = shutil.copytree(scenes, tmp_path / "other")
     refused(cli("study", other, *common[2:]), "data: scenes there, other asked")
     assert cli(*common).code == 0

@@ -60,14 +60,20 @@ def predict(
     With masks of some images that the run has learned from, finer regions are named by them.
     """
     from frugalseg.data.folder import list_images
-    from frugalseg.reports.region_files import name_finer_regions, write_predictions
+    from frugalseg.reports.region_files import (
+        name_finer_regions,
+        refuse_places,
+        write_predictions,
+    )
 
     run = load_discover_run(folder)
     out = folder / "predictions" if out is None else out
     files = named(inputs, list_images, with_suffix=True)
     meant = None
-    if masks is not None:
-        meant = name_finer_regions(run, _open(_other(run, None, run.config.split, masks)), _bar)
+    data = None if masks is None else _open(_other(run, None, run.config.split, masks))
+    refuse_places(run, files, out, [mask for mask in data.masks if mask] if data else [])
+    if data is not None:
+        meant = name_finer_regions(run, data, _bar)
         kinds = ", ".join(meant.classes.names)
         say(f"{run.plan.over_classes} finer regions are named by {meant.masks} masks: {kinds}.")
     broken = 0
@@ -201,7 +207,7 @@ def _named_by_few(run: DiscoverRun, images: Any, split: str, table: Path) -> dic
         )
     counts, _, _ = finer_counts(run, images, split, _bar)
     labelled = [names.index(name) for name in wanted]
-    if not np.delete(counts, labelled, 0).any():
+    if counts[labelled].any() and not np.delete(counts, labelled, 0).any():
         raise FrugalsegError(
             f"Only images of {table} have masks: there is none to score on. To use the names that "
             f"these masks give: frugalseg predict {run.folder} IMAGES --masks MASKS"

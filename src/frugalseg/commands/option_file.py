@@ -72,7 +72,8 @@ def _options(path: Path, command: App, values: Any, where: tuple[str, ...]) -> d
             name = str(key).replace("_", "-")
             wrong = f"there is no option {key!r} below {_heading(where)}{suggestion(name, names)}"
             if name in names:
-                wrong = f"the option {key!r} below {_heading(where)} has no options of its own"
+                what = "has no options of its own" if isinstance(value, dict) else "takes one value"
+                wrong = f"the option {key!r} below {_heading(where)} {what}"
             raise FrugalsegError(f"{path}: {wrong}.") from error
     return values
 

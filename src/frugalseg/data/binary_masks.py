@@ -13,11 +13,11 @@ from frugalseg.data.classes import IGNORE_INDEX, ONLY_BINARY, ClassList
 BINARY = "masks of 0 and 255 alone"
 ADVICE = (
     "Save the object as 1, or list it with id 255 in classes.csv; "
-    "if 255 is to be ignored, say so by --ignore 255."
+    "if 255 is to be ignored, list it there as void,255,#808080,ignore."
 )
 
 
-def kind_of_mask(raw: NDArray[np.integer]) -> str | None:
+def kind_of_mask(raw: NDArray[np.integer]) -> str:
     """What a mask holds beside 0.
 
     Args:
@@ -25,10 +25,10 @@ def kind_of_mask(raw: NDArray[np.integer]) -> str | None:
 
     Returns:
         "binary": 255, and 0; "blank": nothing but 255; "void": 255 and another id; "plain": other
-        ids alone; "empty": nothing but 0. None for colours.
+        ids alone; "empty": nothing but 0; "colours".
     """
     if raw.ndim != 2:
-        return None
+        return "colours"
     if raw.dtype == np.uint8:
         there = set(np.flatnonzero(np.bincount(raw.ravel(), minlength=256)).tolist())
     else:
@@ -59,7 +59,7 @@ class BinaryMasks:
 
     @classmethod
     def among(cls, masks: Iterable[tuple[Path | None, str | None]]) -> "BinaryMasks":
-        """Look through masks: the file of each, and what `kind_of_mask` says of it."""
+        """Look through masks: the file of each, and what `kind_of_mask` says, None where unread."""
         found = cls()
         for path, kind in masks:
             found.kinds[kind] += 1
@@ -70,8 +70,12 @@ class BinaryMasks:
     @property
     def alone(self) -> bool:
         """Whether nothing but 0 and 255 is in any mask, and 255 is."""
-        others = self.kinds["plain"] + self.kinds["void"] + self.kinds[None]
-        return not others and bool(self.files or self.kinds["blank"])
+        return not (self._sound or self.kinds["void"]) and bool(self.files or self.kinds["blank"])
+
+    @property
+    def _sound(self) -> int:
+        """How many masks hold classes in another way."""
+        return self.kinds["plain"] + self.kinds["colours"]
 
     @property
     def suspect(self) -> bool:
@@ -81,13 +85,13 @@ class BinaryMasks:
     @property
     def slip(self) -> bool:
         """Whether 255 is taken for an object."""
-        return self.alone or (self.suspect and len(self.files) > self.kinds["plain"])
+        return self.alone or (self.suspect and len(self.files) > self._sound)
 
     def sentence(self) -> str:
         """What is wrong, where it is a slip."""
         if self.alone:
             return ONLY_BINARY
-        shown = len(self.files) + self.kinds["plain"]
+        shown = len(self.files) + self._sound
         return (
             f"{len(self.files)} of the {shown} masks looked at that are not empty hold 0 and 255 "
             f"alone, such as {self.files[0].name}, and 255 is ignored. {ADVICE}"

@@ -213,8 +213,9 @@ def _look_at(sample: Sample, classes: ClassList | None) -> _Seen:
     problem = None
     try:
         size, image_mode = describe_image(sample.image)
-        pixels = read_image(sample.image, reduce=8)  # all of the file, but quickly
-        brightest = int(pixels.max()) if image_mode.startswith("I") else None
+        deep = image_mode.startswith("I")
+        pixels = read_image(sample.image, 1 if deep else 8)  # all of the file, but quickly
+        brightest = int(pixels.max()) if deep else None
     except FrugalsegError as error:
         problem = Problem("images that cannot be read", str(sample.image), str(error))
     try:

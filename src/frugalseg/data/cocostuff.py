@@ -19,9 +19,8 @@ from frugalseg.data.classes import (
     write_classes,
 )
 from frugalseg.data.colours import distinct_colours
-from frugalseg.data.folder import raise_problems
 from frugalseg.data.images import read_image
-from frugalseg.data.layout import Sample, files_below, require_folder, size_problems
+from frugalseg.data.layout import Sample, files_below, raise_problems, require_folder, size_problems
 from frugalseg.data.masks import read_raw, write_labels
 from frugalseg.data.merging import supplied_mappings
 from frugalseg.data.prepared import Progress, claim, finished, in_threads, some

@@ -11,7 +11,6 @@ from frugalseg.data.folder import (
     SegmentationFolder,
     divide,
     folder_classes,
-    raise_problems,
 )
 from frugalseg.data.image_folder import splits_by_name
 from frugalseg.data.images import read_image
@@ -21,6 +20,7 @@ from frugalseg.data.layout import (
     Sample,
     find_pairs,
     plain_files,
+    raise_problems,
     require_folder,
     size_problems,
 )

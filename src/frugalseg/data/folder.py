@@ -20,10 +20,10 @@ from frugalseg.data.images import IMAGE_SUFFIXES
 from frugalseg.data.layout import (
     NO_MASK,
     Found,
-    Problem,
     Sample,
     files_below,
     find_samples,
+    raise_problems,
     require_folder,
     size_problems,
 )
@@ -113,35 +113,24 @@ def _take_lone(found: Found) -> tuple[Sample, ...]:
     return lone
 
 
-def raise_problems(root: Path, problems: Sequence[Problem]) -> None:
-    """Raise for the first kind of problem: how many files, the first names, what to do."""
-    if not problems:
-        return
-    kind = problems[0].kind
-    same = [p for p in problems if p.kind == kind]
-    if len(same) == 1:
-        text = same[0].text if same[0].file in same[0].text else f"{same[0].file}: {same[0].text}"
-        raise FrugalsegError(f"{text.rstrip('.')}.")
-    names = ", ".join(Path(p.file).name for p in same[:3])
-    raise FrugalsegError(
-        f"{root}: {len(same)} {kind}: {names}{', ...' if len(same) > 3 else ''}. "
-        f"The first: {same[0].text.rstrip('.')}."
-    )
-
-
 def refuse_binary_masks(root: Path, samples: Sequence[Sample], classes: ClassList) -> None:
-    """Look at some masks for 0 and 255 alone, where 0 and 1 were meant.
+    """Look at some masks for 0 and 255 alone, where 0 and 1 were meant; at all before refusing.
 
     Raises:
         FrugalsegError: so many are like that that it is a slip, as :class:`BinaryMasks` says.
     """
     if not may_be_slips(classes):
         return
-    some = samples[:: -(-len(samples) // _BINARY_PROBE)]
-    kinds = (kind_of_mask(raw) for raw in _read_raws(some))
-    found = BinaryMasks.among(zip((sample.mask for sample in some), kinds, strict=True))
+    found = _binary_masks(samples[:: -(-len(samples) // _BINARY_PROBE)])
+    if found.slip:  # a few may mislead
+        found = _binary_masks(samples)
     if found.slip:
         raise FrugalsegError(f"{root}: {found.sentence()}")
+
+
+def _binary_masks(samples: Sequence[Sample]) -> BinaryMasks:
+    kinds = (kind_of_mask(raw) for raw in _read_raws(samples))
+    return BinaryMasks.among(zip((sample.mask for sample in samples), kinds, strict=True))
 
 
 def _read_raws(samples: Sequence[Sample]) -> Iterator[NDArray[np.integer]]:

@@ -29,8 +29,8 @@ def open_image_folder(
     """Open a folder of images, reading every file once.
 
     Args:
-        root: the folder. Where it holds folders named train, test, val or unlabelled and no other
-            image, those are splits.
+        root: the folder. Where it (or ``images/`` in it, if all lie there) holds folders named
+            train, test, val or unlabelled and no other image, those are splits.
         labelled_by_folder: the sub-folder (of the folder, or of the split) is the label.
         progress: wraps the loop over files.
 

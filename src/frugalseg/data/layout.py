@@ -1,6 +1,6 @@
 """Finding images and their masks in a folder: the layouts that are understood."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,7 +92,7 @@ def find_pairs(root: Path) -> Found | None:
         What was found; None where the folder has no such layout.
 
     Raises:
-        FrugalsegError: as of :func:`find_samples`.
+        FrugalsegError: as of :func:`find_samples`; without masks, also what else is wrong.
     """
     if is_paired(root):
         return find_samples(root)
@@ -101,6 +101,7 @@ def find_pairs(root: Path) -> Found | None:
     found = Found()
     _pair(root, root / "images", root / "masks", "", found)
     _read_split(root / "split.csv", found)
+    raise_problems(root, [problem for problem in found.problems if problem.kind != NO_MASK])
     return found
 
 
@@ -252,6 +253,22 @@ def _read_split(path: Path, found: Found) -> None:
     found.splits = {s: sorted(splits[s], key=lambda x: x.name) for s in SPLITS if s in splits}
     lone = found.lone[""]
     found.lone = {s: [x for x in lone if seen.get(x.name, "") == s] for s in ("", *SPLITS)}
+
+
+def raise_problems(root: Path, problems: Sequence[Problem]) -> None:
+    """Raise for the first kind of problem: how many files, the first names, what to do."""
+    if not problems:
+        return
+    kind = problems[0].kind
+    same = [p for p in problems if p.kind == kind]
+    if len(same) == 1:
+        text = same[0].text if same[0].file in same[0].text else f"{same[0].file}: {same[0].text}"
+        raise FrugalsegError(f"{text.rstrip('.')}.")
+    names = ", ".join(Path(p.file).name for p in same[:3])
+    raise FrugalsegError(
+        f"{root}: {len(same)} {kind}: {names}{', ...' if len(same) > 3 else ''}. "
+        f"The first: {same[0].text.rstrip('.')}."
+    )
 
 
 def size_problem(sample: Sample) -> Problem | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.data.classes import ClassList
-from frugalseg.data.folder import folder_classes, raise_problems, refuse_binary_masks
+from frugalseg.data.folder import folder_classes, refuse_binary_masks
 from frugalseg.data.image_folder import open_files, splits_by_name
 from frugalseg.data.image_sets import ImageSet, Progress
 from frugalseg.data.images import IMAGE_SUFFIXES
@@ -21,6 +21,7 @@ from frugalseg.data.layout import (
     files_below,
     find_pairs,
     plain_files,
+    raise_problems,
     require_folder,
     size_problems,
 )

@@ -377,7 +377,7 @@ def build_sampler(name: str, size: Size, **options: object) -> nn.Module:
         options: arguments of that sampler's class.
 
     Raises:
-        FrugalsegError: for an unknown name or option.
+        FrugalsegError: for an unknown name or option, or a value that cannot be.
     """
     if name not in SAMPLERS:
         near = suggestion(name, SAMPLERS)
@@ -388,7 +388,7 @@ def build_sampler(name: str, size: Size, **options: object) -> nn.Module:
     refuse_unknown_options(f"The sampler {name!r}", options, known - {"network"})
     try:
         sampler = SAMPLERS[name](size, **options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise FrugalsegError(f"Sampler {name}: {error}.") from error
     # convolutions run faster so, on CPUs too
     return sampler.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

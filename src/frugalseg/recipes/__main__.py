@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from frugalseg.cluster_runs import ClusterConfig
-from frugalseg.errors import FrugalsegError
+from frugalseg.errors import FrugalsegError, what_the_system_refused
 from frugalseg.options import Names, Options, option_value
 from frugalseg.runs import SegmentConfig
 
@@ -294,9 +294,10 @@ def seconds(
     With --scores, a folder of a study, FILE.svg beside --out draws its scores against the seconds.
     """
     from frugalseg.recipes.seconds import draw_seconds, time_runs
+    from frugalseg.recipes.study import read_results
 
-    if not runs:
-        raise FrugalsegError("Name the folders of the runs to time.")
+    if scores is not None:
+        read_results(scores)  # known before minutes of timing
     result = time_runs(runs, split, images, rounds, out, _say)
     for row in result["runs"]:
         print(f"{row['run']:24s} {1e3 * row['seconds']['total']:7.1f} ms")
@@ -310,6 +311,12 @@ def main() -> None:
         app()
     except (FrugalsegError, CycloptsError) as error:
         sys.stderr.write(f"frugalseg: {' '.join(str(error).split())}\n")
+        sys.exit(2)
+    except OSError as error:
+        said = what_the_system_refused(error)
+        if said is None:
+            raise
+        sys.stderr.write(f"frugalseg: {said}\n")
         sys.exit(2)
 
 

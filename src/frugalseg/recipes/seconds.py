@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from frugalseg._memory import keep_freed_memory
 from frugalseg.data.masks import read_mask
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.cost import StageTimer
@@ -44,9 +45,16 @@ def time_runs(
         image by stage; and how busy the machine was, before and after.
 
     Raises:
-        FrugalsegError: a run is not finished, or the split is missing.
+        FrugalsegError: nothing is to be timed, a run is not finished or of other classes, or the
+            split is missing.
     """
+    if not folders or images < 1 or rounds < 1:
+        raise FrugalsegError("Name the runs to time, and at least 1 image and 1 round.")
+    keep_freed_memory()  # as predictions do
     runs = [load_run(folder) for folder in folders]
+    for run in runs:
+        if run.classes.names != runs[0].classes.names:
+            raise FrugalsegError(f"{run.folder} has other classes than {runs[0].folder}.")
     data = open_data(runs[0].config)
     samples = samples_to_score(data, split)
     places = np.linspace(0, len(samples), min(images, len(samples)), endpoint=False).astype(int)
@@ -104,14 +112,15 @@ def draw_seconds(scores: Path, seconds: Path, out: Path) -> None:
     """
     try:
         rows = json.loads(seconds.read_text(encoding="utf-8"))["runs"]
-        taken = {
-            (row["sampler"], tuple(row["size"])): 1e3 * row["seconds"]["total"] for row in rows
-        }
+        times: dict[tuple[Any, ...], list[float]] = {}
+        for row in rows:  # of several seeds the median
+            times.setdefault((row["sampler"], *row["size"]), []).append(row["seconds"]["total"])
+        taken = {key: 1e3 * float(np.median(seconds)) for key, seconds in times.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FrugalsegError(f"{seconds} holds no times of runs ({error}).") from error
 
     def cost(result: dict[str, Any]) -> float | None:
-        return taken.get((result["what"]["sampler"], tuple(result["what"]["size"])))
+        return taken.get((result["what"]["sampler"], *result["what"]["size"]))
 
     timed = [result for result in read_results(scores) if cost(result) is not None]
     if not timed:

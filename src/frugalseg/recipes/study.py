@@ -96,6 +96,7 @@ def _is_there(config: SegmentConfig, dataset: SegmentationFolder, split: str, pa
         "split": split,
         "steps": config.steps,
         "segmenter": config.segmenter,
+        "encoder": None if config.segmenter == "unet-plain" else config.encoder,
         "variant": variant_of(config, dataset.divided_by is not None),
     }
     for name, value in asked.items():
@@ -126,8 +127,14 @@ def write_summary(folder: Path) -> str:
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
-    """The results of a study, the cheaper first."""
+    """The results of a study, the cheaper first.
+
+    Raises:
+        FrugalsegError: there are none, or one cannot be read.
+    """
     results = [read_result(path) for path in sorted(folder.glob("*.json"))]
+    if not results:
+        raise FrugalsegError(f"{folder} holds no results of a study (*.json).")
     return sorted(results, key=lambda r: (r["what"]["size"], r["what"]["sampler"] != "uniform"))
 
 

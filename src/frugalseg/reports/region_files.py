@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -72,13 +73,14 @@ def name_finer_regions(
 
     Args:
         run: a finished run.
-        data: images, some with masks; pixels without a class say nothing.
+        data: the images that it has learned from, some with masks; pixels without a class say
+            nothing.
         progress: wraps the loop over the images with masks.
 
     Raises:
         FrugalsegError: there are no masks, no pixel of them has a class, or a file cannot be read.
     """
-    masked = [i for i, mask in enumerate(data.masks) if mask is not None]
+    masked = [int(i) for i in data.indices(run.config.split) if data.masks[i] is not None]
     if data.classes is None or not masked:
         raise FrugalsegError(f"{data.images.root}: no image has a mask.")
     counts = np.zeros((run.plan.over_classes, data.classes.num_classes), np.int64)
@@ -94,9 +96,15 @@ def name_finer_regions(
 
 
 def finer_labels(run: DiscoverRun, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W) regions of the overclustering head."""
+    """(H, W) regions of the overclustering head.
+
+    Raises:
+        FrugalsegError: the run has not taught it.
+    """
     from frugalseg.training.discover_answers import labels_from_soft, soft_regions
 
+    if "over" not in run.config.order:
+        raise FrugalsegError(f"{run.folder} has no finer regions: its --order leaves out over.")
     size = (pixels.shape[0], pixels.shape[1])
     return labels_from_soft(run, soft_regions(run, pixels, "over"), size)
 
@@ -143,7 +151,9 @@ class RegionWriter:
         self.out, self.classes = out, classes
         self.shares: list[tuple[str, NDArray[np.float64]]] = []
         bare = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
-        self.files = dict(zip(names, names if len(set(bare)) < len(bare) else bare, strict=True))
+        often = Counter(bare)  # images that differ by suffix alone keep it
+        pairs = zip(names, bare, strict=True)
+        self.files = {name: name if often[one] > 1 else one for name, one in pairs}
 
     def places(self, name: str) -> tuple[Path, Path]:
         """Files for the label image and the overlay of an image."""
@@ -341,6 +351,33 @@ def _variant(run: DiscoverRun) -> str | None:
     return ", ".join(changed) or None
 
 
+def refuse_places(
+    run: DiscoverRun,
+    files: Sequence[tuple[Path, str]],
+    out: Path,
+    spared: Sequence[Path] = (),
+) -> None:
+    """Refuse to write predictions where something else would be lost.
+
+    Args:
+        run, files, out: as of :func:`write_predictions`.
+        spared: further files that are read.
+
+    Raises:
+        FrugalsegError: they would be written over an image, a mask, what the run itself has
+            written, or a class list that no prediction has made.
+    """
+    writer = RegionWriter(out, [name for _, name in files], region_classes(run.region_names))
+    written = chain.from_iterable(writer.places(name) for _, name in files)
+    refuse_overwriting([*(path for path, _ in files), *spared], written)
+    own = out.exists() and out.samefile(run.folder)
+    if own or ((out / "classes.csv").exists() and not (out / "regions.csv").exists()):
+        raise FrugalsegError(
+            f"{out / 'classes.csv'}, which lists other classes, would be overwritten: name another "
+            "folder with --out."
+        )
+
+
 def write_predictions(
     run: DiscoverRun,
     files: Sequence[tuple[Path, str]],
@@ -361,20 +398,12 @@ def write_predictions(
         What is wrong with an image, in one sentence.
 
     Raises:
-        FrugalsegError: a file cannot be written, or it would be written over an image, or over a
-            class list that no prediction has made.
+        FrugalsegError: a file cannot be written.
     """
     from frugalseg.training.discover_answers import discover_labels
 
     classes = region_classes(run.region_names) if named is None else named.classes
     writer = RegionWriter(out, [name for _, name in files], classes)
-    written = chain.from_iterable(writer.places(name) for _, name in files)
-    refuse_overwriting([path for path, _ in files], written)
-    if (out / "classes.csv").exists() and not (out / "regions.csv").exists():
-        raise FrugalsegError(
-            f"{out / 'classes.csv'}, which lists other classes than the run's regions, would be "
-            "overwritten: name another folder with --out."
-        )
     for path, name in progress(files):
         try:
             pixels = _pixels(run, path)
