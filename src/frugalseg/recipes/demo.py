@@ -28,8 +28,8 @@ class Plan:
     scene_size: Size = (512, 1024)
     uniform: Size = (32, 64)
     adaptive: Size = (30, 58)
-    steps: int = 340
-    sampler_steps: int = 300
+    steps: int = 400
+    sampler_steps: int = 350
     shown: int = 4
 
     def configs(self, out: Path, seed: int) -> dict[str, SegmentConfig]:
