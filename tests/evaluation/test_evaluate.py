@@ -43,7 +43,7 @@ def test_settings_away_from_their_defaults_tell_runs_apart() -> None:
             {"x": 1} if field.name.endswith("options") else CHANGED.get(type(field.default), "x")
         )
         assert variant_of(dataclasses.replace(plain, **{field.name: value})), field.name
-    with_paths = dataclasses.replace(plain, boundaries="runs/regions", classes="/home/me/c.csv")
+    with_paths = dataclasses.replace(plain, boundaries="runs/regions", classes="lists/c.csv")
     assert variant_of(with_paths) == "classes=c.csv, boundaries of regions"
     assert variant_of(with_paths, divided=True) == "classes=c.csv, regions of regions"
     uniform = dataclasses.replace(plain, boundaries="runs/regions", sampler="uniform")
