@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError, Parameter
 from frugalseg import __version__
 from frugalseg.cluster_runs import ClusterConfig
 from frugalseg.discover_runs import DiscoverConfig
-from frugalseg.errors import FrugalsegError, what_the_system_refused
+from frugalseg.errors import ending_in_a_sentence
 from frugalseg.finetune_runs import FinetuneConfig
 from frugalseg.options import Names, SizeOption
 from frugalseg.runs import SegmentConfig
@@ -379,16 +379,8 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: words of the command; by default those that the program was started with.
     """
     try:
-        app.meta(arguments)
-    except (FrugalsegError, CycloptsError) as error:
-        sys.stderr.write(f"frugalseg: {' '.join(str(error).split())}\n")
-        sys.exit(2)
-    except OSError as error:
-        said = what_the_system_refused(error)
-        if said is None:
-            raise
-        sys.stderr.write(f"frugalseg: {said}\n")
-        sys.exit(2)
+        with ending_in_a_sentence(CycloptsError):
+            app.meta(arguments)
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"frugalseg: interrupted{''.join(map(str, stop.args))}.\n")
         sys.exit(130)

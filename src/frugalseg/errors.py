@@ -1,6 +1,9 @@
 """The one exception for what a user can mend."""
 
+import contextlib
 import errno
+import sys
+from collections.abc import Iterator
 
 
 class FrugalsegError(Exception):
@@ -37,3 +40,26 @@ def what_the_system_refused(error: OSError) -> str | None:
         return None
     what = "written" if error.errno in _FULL else "used"
     return f"{error.filename} cannot be {what} ({error.strerror})."
+
+
+@contextlib.contextmanager
+def ending_in_a_sentence(*more: type[Exception]) -> Iterator[None]:
+    """For a command line: what the user can mend is one sentence and exit code 2.
+
+    Args:
+        more: further errors whose text is such a sentence.
+    """
+    mendable: tuple[type[Exception], ...] = (FrugalsegError, *more)
+    try:
+        yield
+    except mendable as error:
+        said = " ".join(str(error).split())
+    except OSError as error:
+        refused = what_the_system_refused(error)
+        if refused is None:
+            raise
+        said = refused
+    else:
+        return
+    sys.stderr.write(f"frugalseg: {said}\n")
+    sys.exit(2)

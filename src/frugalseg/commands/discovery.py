@@ -60,11 +60,8 @@ def predict(
     With masks of some images that the run has learned from, finer regions are named by them.
     """
     from frugalseg.data.folder import list_images
-    from frugalseg.reports.region_files import (
-        name_finer_regions,
-        refuse_places,
-        write_predictions,
-    )
+    from frugalseg.reports.finer_regions import name_finer_regions
+    from frugalseg.reports.region_files import refuse_places, write_predictions
 
     run = load_discover_run(folder)
     out = folder / "predictions" if out is None else out

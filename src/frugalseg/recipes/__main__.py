@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from frugalseg.cluster_runs import ClusterConfig
-from frugalseg.errors import FrugalsegError, what_the_system_refused
+from frugalseg.errors import ending_in_a_sentence
 from frugalseg.options import Names, Options, option_value
 from frugalseg.runs import SegmentConfig
 
@@ -307,17 +307,8 @@ def seconds(
 
 def main() -> None:
     """Run a recipe; what the user can mend is one sentence and exit code 2."""
-    try:
+    with ending_in_a_sentence(CycloptsError):
         app()
-    except (FrugalsegError, CycloptsError) as error:
-        sys.stderr.write(f"frugalseg: {' '.join(str(error).split())}\n")
-        sys.exit(2)
-    except OSError as error:
-        said = what_the_system_refused(error)
-        if said is None:
-            raise
-        sys.stderr.write(f"frugalseg: {said}\n")
-        sys.exit(2)
 
 
 if __name__ == "__main__":

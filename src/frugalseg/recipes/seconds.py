@@ -51,10 +51,7 @@ def time_runs(
     if not folders or images < 1 or rounds < 1:
         raise FrugalsegError("Name the runs to time, and at least 1 image and 1 round.")
     keep_freed_memory()  # as predictions do
-    runs = [load_run(folder) for folder in folders]
-    for run in runs:
-        if run.classes.names != runs[0].classes.names:
-            raise FrugalsegError(f"{run.folder} has other classes than {runs[0].folder}.")
+    runs = _load(folders)
     data = open_data(runs[0].config)
     samples = samples_to_score(data, split)
     places = np.linspace(0, len(samples), min(images, len(samples)), endpoint=False).astype(int)
@@ -86,6 +83,15 @@ def time_runs(
     }
     write_json(result, out)
     return result
+
+
+def _load(folders: Sequence[Path]) -> list[Run]:
+    """Runs, of the same classes."""
+    runs = [load_run(folder) for folder in folders]
+    for run in runs:
+        if run.classes.names != runs[0].classes.names:
+            raise FrugalsegError(f"{run.folder} has other classes than {runs[0].folder}.")
+    return runs
 
 
 def _row(run: Run, timer: StageTimer) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from frugalseg.data.region_images import RegionImages
 from frugalseg.discover_runs import TASK, DiscoverRun
 from frugalseg.errors import FrugalsegError
 from frugalseg.evaluation.cluster_results import cluster_result
-from frugalseg.evaluation.named_regions import name_by_most, region_names
+from frugalseg.evaluation.named_regions import region_names
 from frugalseg.evaluation.regions import count_regions, region_scores
 from frugalseg.files import refuse_overwriting, write_whole
 from frugalseg.information import clustering_health
+from frugalseg.reports.finer_regions import NamedRegions, finer_labels
 
 PLACES = 200_000  # for health, among all images...
 OF_EACH = 400  # ...and of each at most
@@ -49,64 +50,6 @@ class Seen:
     places: NDArray[np.float32]
     pixels: NDArray[np.uint8]
     soft: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class NamedRegions:
-    """What the finer regions of a run stand for, as some masks say.
-
-    Attributes:
-        mapping: (K,) index of the class of each finer region.
-        classes: of the masks.
-        masks: how many there were.
-    """
-
-    mapping: NDArray[np.int64]
-    classes: ClassList
-    masks: int
-
-
-def name_finer_regions(
-    run: DiscoverRun, data: RegionImages, progress: Progress = iter
-) -> NamedRegions:
-    """Name the finer regions of a run by the masks of some of its images.
-
-    Args:
-        run: a finished run.
-        data: the images that it has learned from, some with masks; pixels without a class say
-            nothing.
-        progress: wraps the loop over the images with masks.
-
-    Raises:
-        FrugalsegError: there are no masks, no pixel of them has a class, or a file cannot be read.
-    """
-    masked = [int(i) for i in data.indices(run.config.split) if data.masks[i] is not None]
-    if data.classes is None or not masked:
-        raise FrugalsegError(f"{data.images.root}: no image has a mask.")
-    counts = np.zeros((run.plan.over_classes, data.classes.num_classes), np.int64)
-    for i in progress(masked):
-        pixels = _pixels(run, data.paths[i])
-        truth = data.truth(i)
-        assert truth is not None
-        counts += count_regions(finer_labels(run, pixels), truth, *counts.shape)
-    try:
-        return NamedRegions(name_by_most(counts), data.classes, len(masked))
-    except ValueError as error:
-        raise FrugalsegError(f"{data.images.root}: {error}.") from error
-
-
-def finer_labels(run: DiscoverRun, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W) regions of the overclustering head.
-
-    Raises:
-        FrugalsegError: the run has not taught it.
-    """
-    from frugalseg.training.discover_answers import labels_from_soft, soft_regions
-
-    if "over" not in run.config.order:
-        raise FrugalsegError(f"{run.folder} has no finer regions: its --order leaves out over.")
-    size = (pixels.shape[0], pixels.shape[1])
-    return labels_from_soft(run, soft_regions(run, pixels, "over"), size)
 
 
 def _pixels(run: DiscoverRun, path: Path) -> NDArray[np.uint8]:
