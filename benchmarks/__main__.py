@@ -1,7 +1,7 @@
 """`python -m benchmarks [--list] [NAME ...]`: run benchmarks, write results/benchmarks/NAME.json.
 
-A benchmark is a file here with a function `run() -> dict`. Its result holds "question" (what was
-asked) and "comparisons" (of `timing.compare`), or whatever else it measures.
+A benchmark is a file here with a function `run() -> dict`. Its result holds its "question" and
+"comparisons" (from `timing.compare`), or other measurements.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from benchmarks.timing import table
-from frugalseg.evaluation.results import environment
+from frugalseg.engine.results import environment
 from frugalseg.files import write_json
 
 HERE = Path(__file__).parent
@@ -24,8 +24,8 @@ def names() -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="all if none is given")
-    parser.add_argument("--list", action="store_true", help="say what there is and stop")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="the benchmarks; by default all")
+    parser.add_argument("--list", action="store_true", help="list the benchmarks and stop")
     arguments = parser.parse_args()
     if arguments.list:
         print("\n".join(names()))
@@ -36,9 +36,9 @@ def main() -> None:
     for name in arguments.names or names():
         module = importlib.import_module(f"benchmarks.{name}")
         print(f"{name}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
-        load = os.getloadavg()[0]  # processes that wanted to run: above the cores, times are long
+        load = os.getloadavg()[0]  # running processes: if more than the cores, times are long
         answer = module.run()
-        if answer is None:  # it needs something that is not here, and has said so
+        if answer is None:  # it needs something that is missing, and has printed what
             continue
         result = {"benchmark": name, "environment": environment(), "load": load, **answer}
         path = RESULTS / f"{name}.json"

@@ -1,8 +1,8 @@
-"""What sampling alone allows on a folder of images: `python -m benchmarks.ceilings FOLDER`.
+"""Highest scores that sampling allows on a folder: `python -m benchmarks.ceilings FOLDER`.
 
 True labels are read at the samples and interpolated back: the score of a perfect segmenter. All
-placements know the true boundaries of the target classes. Every fourth image of the split counts;
-mean IoU over all classes, over the target classes and over the others.
+placements know the true boundaries of the target classes. The results are the mean IoU over all
+classes, over the target classes and over the others, on every fourth image of the split.
 """
 
 import argparse
@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.equal_density import jacobi_numba
-from frugalseg.data.folder import open_folder
+from frugalseg.data.image_mask_folder import open_folder
 from frugalseg.data.masks import read_mask
-from frugalseg.evaluation.ceiling import ceiling_confusion, mean_iou
-from frugalseg.evaluation.results import environment
+from frugalseg.engine.results import environment
 from frugalseg.files import write_json
-from frugalseg.networks.samplers import default_view
+from frugalseg.models.samplers import default_thumbnail
 from frugalseg.sampling import (
     boundary_density,
     boundary_sampling,
@@ -33,6 +32,7 @@ from frugalseg.sampling import (
     semantic_boundaries,
     uniform_sampling,
 )
+from frugalseg.tasks.segment.blend import ceiling_confusion, ceilings
 
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks"
 SIZES = (32, 64, 128)
@@ -57,7 +57,7 @@ def faded(labels: Tensor, size: Size, targets: list[int]) -> Tensor:
 
 def view_density(labels: Tensor, size: Size, targets: list[int]) -> Tensor:
     height, width = labels.shape[1:]
-    return boundary_density(labels, default_view(size, width / height), targets)
+    return boundary_density(labels, default_thumbnail(size, width / height), targets)
 
 
 def equal(share: float = 0.5, blur: float = 1.0, exponent: float = 1.0) -> Placement:
@@ -92,7 +92,7 @@ PLACEMENTS: dict[str, Placement] = {
 
 
 def measure(folder: Path, split: str = "val") -> dict[str, Any]:
-    """Ceilings of all placements on a folder."""
+    """Ceilings of all placements on the images of a folder."""
     opened = open_folder(folder)
     classes, samples = opened.classes, opened.splits[split][::EVERY]
     count, targets = classes.num_classes, classes.targets
@@ -117,9 +117,9 @@ def measure(folder: Path, split: str = "val") -> dict[str, Any]:
         "ceilings": {
             f"{n}x{n}": {
                 name: {
-                    "all": mean_iou(sums[n, name]),
-                    "targets": mean_iou(sums[n, name], targets or None),
-                    "others": mean_iou(sums[n, name], others or None),
+                    "all": ceilings(sums[n, name], ())["all"],
+                    "targets": ceilings(sums[n, name], targets or range(count))["target"],
+                    "others": ceilings(sums[n, name], others or range(count))["target"],
                 }
                 for name in PLACEMENTS
             }

@@ -1,8 +1,8 @@
 """A step of clustering: our loss against the loop over pairs and sub-heads, and the whole step.
 
-The literal loop forms the joint of each copy and each sub-head on its own, reads it back to see
-whether anything is below the smallest number, and calls the networks on each copy's plain view, as
-the published code does. Also: images a second of the views, the loss and the whole step, and one
+The literal loop forms the joint of each transformed view and each sub-head separately, reads the
+loss back from the device, and computes the plain view once for each transformed view, as the
+published code does. It also measures the time of the views, the loss and the whole step, and one
 process against two on the same batch.
 """
 
@@ -19,10 +19,11 @@ import torch.multiprocessing as mp
 from torch import Tensor
 
 from benchmarks.timing import compare
-from frugalseg.information import iic_loss
-from frugalseg.networks.heads import ClusterNet
-from frugalseg.networks.trunks import build_trunk
-from frugalseg.training.views import PRESETS, plain_view, transformed_views
+from frugalseg.augment.config import PRESETS
+from frugalseg.augment.views import plain_view, transformed_views
+from frugalseg.iic import iic_loss
+from frugalseg.models.backbone import build_backbone
+from frugalseg.models.heads import TwoHeadNet
 
 LITERAL = "literal loop over copies and sub-heads"
 SMALLEST = 2.220446049250313e-16
@@ -42,7 +43,7 @@ def literal_loss(p: Tensor, q: Tensor) -> Tensor:
 
 
 def published_loss(p: Tensor, q: Tensor) -> Tensor:
-    """The same as the published code has it: copies repeated, one joint a sub-head, read back."""
+    """The published code's form: plain views repeated, a joint for each sub-head, read back."""
     total = p.new_zeros(())
     for s in range(len(p)):
         z = p[s].repeat(q.shape[1], 1)
@@ -89,10 +90,10 @@ def loss_question(clusters: int) -> dict[str, Any]:
 
 
 def step_question() -> dict[str, Any]:
-    """A whole step: plain views once for all copies, against once for each."""
+    """A whole step: plain views once for all transformed views, against once for each."""
     settings = PRESETS["mnist"]
     torch.manual_seed(0)
-    net = ClusterNet(build_trunk("vgg-iic", 1, WIDTH), 10, 50, SUB_HEADS)
+    net = TwoHeadNet(build_backbone("vgg-iic", 1, WIDTH), 10, 50, SUB_HEADS)
     optimiser = torch.optim.Adam(net.parameters(), 1e-3)
     images = torch.randint(0, 256, (IMAGES, 1, 28, 28), dtype=torch.uint8)
 
@@ -130,8 +131,8 @@ def _process(rank: int, world: int, folder: str, steps: int) -> None:
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world
     )
     torch.manual_seed(0)
-    net: Any = ClusterNet(build_trunk("vgg-iic", 1, WIDTH), 10, 50, SUB_HEADS)
-    net.over.requires_grad_(False)
+    net: Any = TwoHeadNet(build_backbone("vgg-iic", 1, WIDTH), 10, 50, SUB_HEADS)
+    net.overcluster.requires_grad_(False)
     net = torch.nn.parallel.DistributedDataParallel(net)
     settings = PRESETS["mnist"]
     images = torch.randint(0, 256, (IMAGES // world, 1, 28, 28), dtype=torch.uint8)
@@ -151,16 +152,16 @@ def _process(rank: int, world: int, folder: str, steps: int) -> None:
 
 
 def process_question(steps: int = 5) -> dict[str, Any]:
-    """Seconds of a step on the same batch by one and by two processes of one thread each."""
-    found = {}
+    """Seconds of a step on the same batch with one and with two processes of one thread each."""
+    seconds = {}
     for world in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
             mp.spawn(_process, (world, folder, steps), nprocs=world)
-            found[world] = float(Path(folder, "seconds").read_text())
+            seconds[world] = float(Path(folder, "seconds").read_text())
     return {
         "setting": f"step of {IMAGES} images, one thread a process, {os.cpu_count()} cores",
-        "seconds": {str(world): seconds for world, seconds in found.items()},
-        "speed_up": found[1] / found[2],
+        "seconds": {str(world): value for world, value in seconds.items()},
+        "speed_up": seconds[1] / seconds[2],
     }
 
 

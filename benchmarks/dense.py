@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import compare
-from frugalseg.information import displaced_joint, iic_segmentation_loss
-from frugalseg.information._displaced import METHODS, Problem, choose
-from frugalseg.reports.panels import Line, Panel, draw_panels
+from experiments.panels import Line, Panel, draw_panels
+from frugalseg.iic import displaced_joint, iic_segmentation_loss
+from frugalseg.iic._displaced import METHODS, Problem, choose
 
 SETTINGS = ((16, 15, 128, 10), (32, 24, 128, 10), (16, 36, 200, 5))  # n, k, pixels a side, d
 TARGETS = (20, 20, 10)
@@ -71,9 +71,9 @@ def assignments(n: int, k: int, side: int, device: str = "cpu") -> tuple[Tensor,
 def step(loss: Loss, p: Tensor, q: Tensor, d: int, kept: dict[str, Any] | None = None) -> None:
     """Loss and gradients, as a training step makes them."""
     value = loss(p, q, d)
-    found = torch.autograd.grad(value, (p, q))
+    gradients = torch.autograd.grad(value, (p, q))
     if kept is not None:
-        kept["value"], kept["gradients"] = value.item(), found
+        kept["value"], kept["gradients"] = value.item(), gradients
 
 
 def agreement(ours: dict[str, Any], other: dict[str, Any]) -> dict[str, float]:
@@ -101,7 +101,7 @@ def loss_question(setting: tuple[int, int, int, int], target: float, rounds: int
         warm_up=0,
         target={PUBLISHED: target},
     )
-    # a call of the other takes seconds: more of ours, so that its time is not one draw
+    # the other takes seconds, so it runs seldom; ours is timed more often here
     row["least_seconds_of_ours_alone"] = least_of(partial(step, our_loss, p, q, d), 7)
     row["relative_difference"] = agreement(ours, other)
     row["maps_bytes"] = 2 * p.numel() * p.element_size()
@@ -111,7 +111,7 @@ def loss_question(setting: tuple[int, int, int, int], target: float, rounds: int
 
 
 def measured_step(loss: Loss, p: Tensor, q: Tensor, d: int, kept: dict[str, Any]) -> None:
-    """A step that also keeps by how many bytes the process has grown at its highest."""
+    """A step that also stores the largest growth of the process's memory, in bytes."""
     kept.clear()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # forget the highest point so far
@@ -137,7 +137,7 @@ def least_of(call: Callable[[], Any], times: int) -> float:
 
 
 def growth() -> dict[str, list[dict[str, Any]]]:
-    """Seconds where one of d, k and n grows, the others as in ``BASE``."""
+    """Seconds as d, k or n grows, the others as in ``BASE``."""
     curves: dict[str, list[dict[str, Any]]] = {}
     for name, values in GROWTH.items():
         curves[name] = []
@@ -173,7 +173,7 @@ def _counts(method: str, p: Tensor, q: Tensor, d: int) -> None:
 
 
 def rule() -> list[dict[str, Any]]:
-    """Seconds of counts and gradients by each way that can be gone, and the one chosen."""
+    """Seconds of counts and gradients by each method that can be used, and the chosen one."""
     rows = []
     for n, k, side, d in FORCED:
         p, q = assignments(n, k, side)
@@ -182,7 +182,7 @@ def rule() -> list[dict[str, Any]]:
         for method in METHODS:
             try:
                 _counts(method, p, q, d)
-            except ValueError:  # too far for tiles
+            except ValueError:  # the displacement is too large for tiles
                 continue
             seconds[method] = least_of(partial(_counts, method, p, q, d), 3)
         chosen = choose(problem)
@@ -198,14 +198,14 @@ def rule() -> list[dict[str, Any]]:
 
 
 def run() -> dict[str, Any]:
-    found = {
+    result = {
         "question": "what the dense loss costs, against a convolution with maps as its kernel",
         "rule": rule(),
         "growth": growth(),
     }
-    for row in found["rule"]:
+    for row in result["rule"]:
         times = ", ".join(f"{name} {1e3 * s:.1f} ms" for name, s in row["seconds"].items())
         print(f"{row['setting']}: {times}; chosen: {row['chosen']}", flush=True)
     rounds = (3, 1, 1)
     rows = [loss_question(*each) for each in zip(SETTINGS, TARGETS, rounds, strict=True)]
-    return {**found, "comparisons": rows}
+    return {**result, "comparisons": rows}

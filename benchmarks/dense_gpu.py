@@ -1,8 +1,8 @@
 """The dense loss on a GPU: time, memory and the largest batch, against the published convolution.
 
-`python -m benchmarks.dense_gpu FILE` writes its answer to FILE. A call is waited for before the
-clock is read; memory is the highest allocated during it less what was there before. The largest
-batch is found by doubling, then halving the gap to within a tenth; running out of memory is caught.
+`python -m benchmarks.dense_gpu FILE` writes the result to FILE. Times include waiting for the
+device; memory is the peak during a call minus the memory allocated before it. The largest batch is
+found by doubling, then halving the gap to within a tenth; running out of memory is caught.
 Convolutions are timed in float32, as ours is, and in TF32, torch's default, which is less exact.
 """
 
@@ -26,10 +26,10 @@ from benchmarks.dense import (
     step,
 )
 from benchmarks.timing import compare
-from frugalseg.evaluation.results import environment
+from frugalseg.engine.results import environment
 from frugalseg.files import write_json
-from frugalseg.information import displaced_joint
-from frugalseg.information._displaced import Problem, choose
+from frugalseg.iic import displaced_joint
+from frugalseg.iic._displaced import Problem, choose
 
 TF32 = f"{PUBLISHED}, TF32"
 LOSSES: dict[str, Loss] = {"ours": our_loss, PUBLISHED: published_loss}
@@ -83,7 +83,7 @@ def loss_question(setting: tuple[int, int, int, int]) -> dict[str, Any]:
 
 
 def largest_batch(loss: Loss) -> dict[str, Any]:
-    """Most images of a step that fit; "stopped" where time ran out before memory did."""
+    """Most images of a step that fit; "stopped" if time ran out before memory did."""
     k, side, d = LARGEST_AT
     begin = time.perf_counter()
     fits, fails, n, last = 0, None, 16, 0.0
@@ -99,7 +99,7 @@ def largest_batch(loss: Loss) -> dict[str, Any]:
             _waited(loss, p, q, d)
             fits, last = n, time.perf_counter() - start
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            # convolutions also give up with other words where indices or work space run out
+            # convolutions raise other errors too if indices or work space run out
             fails, reason = n, str(error).splitlines()[0]
         p = q = None  # type: ignore[assignment]
         n = 2 * fits if fails is None else (fits + fails) // 2
@@ -113,7 +113,7 @@ def _counts(method: str, p: Tensor, q: Tensor, d: int) -> None:
 
 
 def rule() -> list[dict[str, Any]]:
-    """Seconds of counts and gradients by each way, the least of three, and the one chosen."""
+    """Seconds of counts and gradients by each method, the least of three, and the chosen one."""
     rows = []
     for n, k, side, d in FORCED:
         p, q = assignments(n, k, side, "cuda")

@@ -1,9 +1,9 @@
 """Equal-density sampling: multigrid against 100 damped Jacobi steps, on generated street scenes.
 
-The other solver starts from the uniform grid and re-reads the density at every step, once written
-in numba, once in torch. Both get the blurred density; ours is timed with the blurring, its backward
-too. How far each is from the fixed point is told beside the times: root mean square and largest
-distance in spacings of the uniform grid, and the share of images with a folded cell.
+The Jacobi solver starts from the uniform grid and reads the density again at every step; it is
+written in numba and in torch. It gets the blurred density, while our time includes the blurring,
+also in the backward pass. The distance of each from the fixed point is reported too: root mean
+square and maximum, in spacings of the uniform grid, and the share of images with a folded cell.
 """
 
 from functools import partial
@@ -16,8 +16,8 @@ from numba import njit
 from torch import Tensor
 
 from benchmarks.timing import compare
-from frugalseg.data.scenes import SCENE_CLASSES, generate_scene
-from frugalseg.networks.samplers import default_view
+from frugalseg.demo.scenes import SCENE_CLASSES, generate_scene
+from frugalseg.models.samplers import default_thumbnail
 from frugalseg.sampling import (
     boundary_density,
     equal_density_sampling,
@@ -25,7 +25,7 @@ from frugalseg.sampling import (
     relative_density,
     uniform_sampling,
 )
-from frugalseg.sampling._springs import rest_positions
+from frugalseg.sampling.density import rest_positions
 
 GRIDS = (32, 64, 128)
 JACOBI_STEPS, WEIGHT = 100, 0.7
@@ -128,15 +128,15 @@ def fixed_point(rho: Tensor, start: Tensor, steps: int = 250, damping: float = 0
     """Many small steps with exact solves, in double precision."""
     rho, phi = rho.double(), start.double()
     for _ in range(steps):
-        phi = phi + damping * (rest_positions(*stiffness(rho, phi), start=phi) - phi)
+        phi = phi + damping * (rest_positions(*stiffness(rho, phi)) - phi)
     return phi
 
 
 def densities(size: tuple[int, int]) -> Tensor:
-    """Boundary densities (8, a, b) of scenes of 512x1024 pixels in the view for this grid."""
+    """Boundary densities (8, a, b) of scenes of 512x1024 pixels, of the grid's thumbnail size."""
     masks = np.stack([generate_scene(seed)[1] for seed in range(IMAGES)]).astype(np.int64)
     labels = torch.from_numpy(masks)
-    return boundary_density(labels, default_view(size, 2.0), SCENE_CLASSES.targets)
+    return boundary_density(labels, default_thumbnail(size, 2.0), SCENE_CLASSES.targets)
 
 
 def distances(phi: Tensor, goal: Tensor) -> dict[str, float]:

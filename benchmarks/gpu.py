@@ -1,6 +1,6 @@
-"""What a GPU gains: interpolation by its kernels, and where equal density is best solved.
+"""Speed-up by a GPU: interpolation by its kernels, and the best device for equal density.
 
-Nothing is measured where there is no GPU. Times include waiting for the device.
+Nothing is measured without a GPU. Times include waiting for the device.
 """
 
 import sys
@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.interpolation import BILINEAR, SIZE, bent, blurred, by_bilinear, street
 from benchmarks.tensor_density import place_with_tensors
 from benchmarks.timing import compare
-from frugalseg.information import iic_loss
+from frugalseg.iic import iic_loss
 from frugalseg.sampling import (
     equal_density_sampling,
     interpolate,
@@ -29,7 +29,7 @@ CPU = "the same on the CPU"
 
 
 def waiting(function: Callable[[], Any]) -> Callable[[], None]:
-    """The function, over when the device is done."""
+    """The function, followed by waiting for the device."""
 
     def timed() -> None:
         function()

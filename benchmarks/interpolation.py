@@ -1,7 +1,7 @@
 """Scores at a grid of samples to the labels of a 1024 x 2048 image, 19 classes.
 
 Ours against `F.interpolate(bilinear, align_corners=True)` + argmax, on uniform grids, and against
-`scipy.interpolate.griddata(linear)` + argmax, which takes any places.
+`scipy.interpolate.griddata(linear)` + argmax, which takes samples anywhere.
 """
 
 import importlib.metadata
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.timing import compare
-from frugalseg._memory import keep_freed_memory
+from frugalseg._memory import tune_malloc
 from frugalseg.sampling import interpolate, interpolate_argmax, uniform_sampling
 
 SIZE = (1024, 2048)
@@ -93,7 +93,7 @@ def by_griddata(scores: Tensor, phi: Tensor) -> np.ndarray:
 
 
 def agreement(scores: Tensor, phi: Tensor) -> dict[str, float]:
-    """Share of pixels with the same label as the plain ways; bilinear differs within cells."""
+    """Share of pixels with the same label as the plain methods; bilinear differs within cells."""
     labels = interpolate_argmax(scores, phi, SIZE)
     plain = interpolate(scores, phi, SIZE).argmax(1)
     return {
@@ -130,7 +130,7 @@ def run() -> dict[str, Any]:
             )
             same = (ours()[0].numpy() == theirs()).mean().item()
             comparisons.append({**row, "same_labels": {GRIDDATA: same}})
-    keep_freed_memory()  # last, as there is no way back
+    tune_malloc()  # last, as it cannot be undone
     comparisons += [on_uniform(n, "street, freed memory kept", street) for n in GRIDS]
     return {
         "question": f"labels of {SIZE[0]}x{SIZE[1]} pixels from scores of {CLASSES} classes at "

@@ -1,9 +1,9 @@
 """The exact minimiser of the boundary energy against SciPy's sparse direct solver.
 
-SciPy gets its matrices for nothing: only factorisation and solution are timed. Three ways: as one
-calls it first, image by image; one factorisation for all images of a batch, in SuperLU's mode for
-symmetric matrices; the solution alone, as if the factorisation for this grid and smoothness were at
-hand.
+SciPy's time does not include building its matrices, only factorisation and solution. It is used in
+three ways: the plainest call, image by image; one factorisation for all images of a batch, in
+SuperLU's mode for symmetric matrices; and the solution alone, as if the factorisation for this grid
+and smoothness were known.
 """
 
 import importlib.metadata

@@ -1,8 +1,8 @@
 """From a 1024x2048 JPEG to a label file: adaptive and uniform sampling, half and full resolution.
 
-The same network everywhere (U-Net on tf_efficientnet_lite0, 19 classes, random weights: they do not
-change the time). At half and full resolution the image is decoded at that scale, segmented whole,
-and its scores are enlarged bilinearly before the argmax, as is usual.
+All use the same network (U-Net on tf_efficientnet_lite0, 19 classes, random weights, which do not
+change the time). At half and full resolution the image is decoded at that scale and segmented as a
+whole, and its scores are enlarged bilinearly before the argmax, as is usual.
 """
 
 import tempfile
@@ -15,17 +15,17 @@ import torch.nn.functional as F
 from PIL import Image
 
 from benchmarks.timing import compare
-from frugalseg._memory import keep_freed_memory
-from frugalseg._torchvision import mend_torchvision
+from frugalseg._memory import tune_malloc
+from frugalseg._torchvision import patch_torchvision
 from frugalseg.data.classes import ClassList, SegmentationClass
 from frugalseg.data.images import read_image
 from frugalseg.data.masks import write_labels
-from frugalseg.data.scenes import generate_scene
-from frugalseg.evaluation.cost import StageTimer, count_multiply_adds
-from frugalseg.evaluation.evaluate import multiply_adds
-from frugalseg.networks.samplers import default_view
-from frugalseg.pipeline import FrugalModel
-from frugalseg.runs import SegmentConfig, build_model
+from frugalseg.demo.scenes import generate_scene
+from frugalseg.metrics.cost import StageTimer, count_multiply_adds
+from frugalseg.models.samplers import default_thumbnail
+from frugalseg.tasks.segment.config import SegmentConfig
+from frugalseg.tasks.segment.evaluate import multiply_adds
+from frugalseg.tasks.segment.model import FrugalModel, build_model
 
 CLASSES = 19
 HEIGHT, WIDTH = 1024, 2048
@@ -35,17 +35,18 @@ ROUNDS = 9
 def model(sampler: str, points: int) -> FrugalModel:
     """An untrained model of the default networks."""
     size = (points, points)
-    config = SegmentConfig(data="", size=size, sampler=sampler, pretrained=False)
-    return build_model(config, CLASSES, default_view(size, WIDTH / HEIGHT)).eval()
+    thumbnail = default_thumbnail(size, WIDTH / HEIGHT)
+    config = SegmentConfig(size=size, sampler=sampler, pretrained=False, thumbnail=thumbnail)
+    return build_model(config, CLASSES).eval()
 
 
 def from_points(built: FrugalModel, image: Path, out: Path, classes: ClassList) -> Any:
     """File to file through few points; returns a function that takes a timer."""
 
     def work(timer: StageTimer) -> None:
-        answer = built.predict(image, stage=timer)
+        prediction = built.predict(image, stage=timer)
         with timer("write"):
-            write_labels(answer.labels, out, classes)
+            write_labels(prediction.labels, out, classes)
 
     return work
 
@@ -58,8 +59,8 @@ def from_all(built: FrugalModel, reduce: int, image: Path, out: Path, classes: C
         with timer("decode"):
             pixels = torch.from_numpy(read_image(image, reduce)).permute(2, 0, 1)[None] / 255
         with timer("segmenter"):
-            told = torch.zeros(1, built.segmenter.extra_channels, *pixels.shape[-2:])
-            scores = built.segmenter(pixels, told)
+            geometry = torch.zeros(1, built.segmenter.extra_channels, *pixels.shape[-2:])
+            scores = built.segmenter(pixels, geometry)
         with timer("interpolation"):
             if reduce > 1:
                 scores = F.interpolate(scores, (HEIGHT, WIDTH), mode="bilinear")
@@ -71,9 +72,9 @@ def from_all(built: FrugalModel, reduce: int, image: Path, out: Path, classes: C
 
 
 def run() -> dict[str, Any]:
-    """Time each way by turns, with seconds by stage and multiply-adds."""
-    mend_torchvision()
-    keep_freed_memory()
+    """Time all ways in alternation, with seconds by stage and multiply-adds."""
+    patch_torchvision()
+    tune_malloc()
     torch.manual_seed(0)
     palette = [SegmentationClass(f"class_{i}", i, (i, 0, 0), False) for i in range(CLASSES)]
     classes = ClassList(tuple(palette))

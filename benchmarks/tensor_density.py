@@ -5,10 +5,10 @@ from torch import Tensor
 
 from frugalseg.sampling import resize_sampling, uniform_sampling
 from frugalseg.sampling._multigrid_numba import COARSEST
-from frugalseg.sampling._springs import MAX_STEPS, _free
 from frugalseg.sampling.density import (
     DAMPING,
     LEVELS,
+    MAX_CYCLES,
     _accuracy,
     _read,
     _smoothed,
@@ -39,7 +39,7 @@ def place_with_tensors(rho: Tensor, size: tuple[int, int], steps: int) -> Tensor
 
 
 def _step(phi: Tensor, rho: Tensor) -> Tensor:
-    """Where the springs come to rest whose stiffness is read between the nodes of ``phi``."""
+    """The rest positions of springs whose stiffness is read between the nodes of ``phi``."""
     vertical = _read(rho, (phi[:, 1:] + phi[:, :-1]) / 2)
     horizontal = _read(rho, (phi[:, :, 1:] + phi[:, :, :-1]) / 2)
     return TensorRest.apply(vertical, horizontal, phi.permute(0, 3, 1, 2).detach()).permute(
@@ -107,8 +107,8 @@ def conjugate_gradients(
 ) -> Tensor:
     """Springs at rest.
 
-    Preconditioned by the exact inverse for equal stiffnesses, scaled by the local ones. The device
-    is asked only now and then whether it is enough.
+    Preconditioned by the exact inverse for equal stiffnesses, scaled by the local ones. Whether the
+    accuracy is reached is read back from the device only now and then.
 
     Args:
         vertical, horizontal: stiffnesses, as in :func:`rest_positions`.
@@ -128,7 +128,7 @@ def conjugate_gradients(
     power = (residual * z).sum((2, 3), keepdim=True)
     tiny = torch.finfo(x.dtype).tiny
     enough = power * tolerance**2
-    for turn in range(MAX_STEPS):
+    for turn in range(MAX_CYCLES):
         if turn % 16 == 15 and bool((power <= enough).all()):
             break
         moved = _apply(vertical, horizontal, direction) * free
@@ -140,6 +140,14 @@ def conjugate_gradients(
         direction = z + new_power / power.clamp_min(tiny) * direction
         power = new_power
     return x
+
+
+def _free(x: Tensor) -> Tensor:
+    """1 at nodes that may move, 0 on the two fixed sides of each coordinate."""
+    free = torch.ones_like(x[:1])
+    free[:, 0, 0] = free[:, 0, -1] = 0
+    free[:, 1, :, 0] = free[:, 1, :, -1] = 0
+    return free
 
 
 def _apply(vertical: Tensor, horizontal: Tensor, x: Tensor) -> Tensor:

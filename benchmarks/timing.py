@@ -1,4 +1,4 @@
-"""Time functions side by side, so that a busy or throttled machine is unfair to none of them."""
+"""Time functions in alternation, so that a busy or throttled machine affects all of them alike."""
 
 import statistics
 import time
@@ -16,20 +16,21 @@ def compare(
     warm_up: int = 2,
     target: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """Run ours and the others by turns: A B C, B C A, C A B, ...
+    """Run ours and the others in alternation: A B C, B C A, C A B, ...
 
     Args:
-        setting: what is asked of all of them.
+        setting: the task that all of them do.
         ours: this package's function, without arguments.
-        others: what it is compared with, by name.
+        others: the functions to compare with, by name.
         rounds: timed calls of each.
         warm_up: calls of each before timing (compilation, caches, threads).
-        target: the ratio aimed at, by name of the other.
+        target: the ratio aimed at, by name of the other function.
 
     Returns:
-        JSON-able: "setting"; "seconds" by name ("ours" and the others) with median, quartiles, the
-        least and the count; "ratio" by name of the other: its time over ours, the ratio of the
-        medians and the quartiles of the ratios within each round, and the target if any.
+        Plain data for JSON: "setting"; "seconds" by name ("ours" and the others) with median,
+        quartiles, minimum ("least") and count; "ratio" by name of the other function, its time over
+        ours: the ratio of the medians, the quartiles of the ratios within each round, and the
+        target if there is one.
     """
     functions = {"ours": ours, **others}
     names = list(functions)

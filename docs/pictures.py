@@ -12,10 +12,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from frugalseg.data.scenes import SCENE_CLASSES, generate_scene
-from frugalseg.evaluation.ceiling import ceiling_confusion, mean_iou
-from frugalseg.networks.samplers import default_view
-from frugalseg.reports.pictures import Picture, colour_labels
+from frugalseg.demo.scenes import SCENE_CLASSES, generate_scene
+from frugalseg.models.samplers import default_thumbnail
+from frugalseg.reports.images import Picture, colour_labels
 from frugalseg.sampling import (
     boundary_density,
     boundary_sampling,
@@ -27,6 +26,7 @@ from frugalseg.sampling import (
     sample_pixels,
     uniform_sampling,
 )
+from frugalseg.tasks.segment.blend import ceiling_confusion, ceilings
 
 HERE = Path(__file__).parent
 SEED = 2
@@ -45,8 +45,8 @@ def main() -> None:
 
 
 def sampling_picture(image: Picture, labels: Picture) -> None:
-    """The README's: points, the small image they make, and what can be known from it."""
-    density = boundary_density(batch(labels), view_of(labels), TARGETS)
+    """The README's: the points, the small image they make, and the best answer from it."""
+    density = boundary_density(batch(labels), thumbnail_of(labels), TARGETS)
     samplings = {
         "uniform": uniform_sampling(POINTS)[0],
         "equal density": equal_density_sampling(density, POINTS)[0],
@@ -61,8 +61,7 @@ def sampling_picture(image: Picture, labels: Picture) -> None:
         ]
     ]
     for name, phi in samplings.items():
-        confusion = ceiling_confusion(labels, phi, COUNT)
-        everything, targets = mean_iou(confusion), mean_iou(confusion, TARGETS)
+        everything, targets = ceilings(ceiling_confusion(labels, phi, COUNT), TARGETS).values()
         small = (sample_pixels(image, phi).permute(1, 2, 0) * 255).round().byte().numpy()
         rows.append(
             [
@@ -98,7 +97,7 @@ def density_picture(image: Picture, labels: Picture) -> None:
     from matplotlib import colormaps
 
     wide = ((WIDTH - GAP) // 4, (WIDTH - GAP) // 2)
-    density = boundary_density(batch(labels), view_of(labels), TARGETS)
+    density = boundary_density(batch(labels), thumbnail_of(labels), TARGETS)
     rho = relative_density(density, POINTS)[0].numpy()
     phi = equal_density_sampling(density, POINTS)[0]
     heat = colormaps["inferno"]((rho / rho.max()) ** 0.5)[..., :3]
@@ -113,8 +112,8 @@ def batch(labels: Picture) -> Tensor:
     return torch.from_numpy(labels)[None]
 
 
-def view_of(labels: Picture) -> tuple[int, int]:
-    return default_view(POINTS, labels.shape[1] / labels.shape[0])
+def thumbnail_of(labels: Picture) -> tuple[int, int]:
+    return default_thumbnail(POINTS, labels.shape[1] / labels.shape[0])
 
 
 def perfect_answer(labels: Picture, phi: Tensor) -> Picture:

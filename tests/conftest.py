@@ -10,7 +10,7 @@ from tiny import CLUSTERS, TINY, cli, write_digits
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Street scenes of 128x256 pixels: 6 for training, 3 val, 2 test. Not to be changed."""
-    from frugalseg.data.scenes import write_scenes
+    from frugalseg.demo.scenes import write_scenes
 
     folder = tmp_path_factory.mktemp("data") / "scenes"
     write_scenes(folder, 6, 3, 2, (128, 256))

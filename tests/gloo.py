@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from frugalseg.information import accumulate_iic, iic_loss, iic_segmentation_loss
+from frugalseg.iic import accumulate_iic, iic_loss, iic_segmentation_loss
 
 
 def _worker(rank: int, world: int, folder: str, work: Callable[..., Any], inputs: Any) -> None:
@@ -33,13 +33,13 @@ def losses_and_gradients(rank: int, world: int, inputs: Any) -> Any:
 
     Gradients are averaged over the processes, as DistributedDataParallel does.
     """
-    images, copies, weight = inputs
+    images, transformed, weight = inputs
     images = images.chunk(world)[rank]
-    copies = copies.chunk(world, 1)[rank]
+    transformed = transformed.chunk(world, 1)[rank]
 
     def views(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
         heads = lambda x: torch.einsum("...nd,sdk->s...nk", x, weight).softmax(-1)  # noqa: E731
-        return heads(images[part]), heads(copies[:, part])
+        return heads(images[part]), heads(transformed[:, part])
 
     answers = []
     for parts in ([slice(None)], [slice(i, i + 3) for i in range(0, len(images), 3)]):

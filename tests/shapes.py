@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from frugalseg.cluster_runs import ClusterConfig
-from frugalseg.data.image_sets import ImageSet, array_set
-from frugalseg.training.cluster import train_clustering
+from frugalseg.data.image_set import ImageSet, array_set
+from frugalseg.tasks.base import train_only
+from frugalseg.tasks.cluster.config import ClusterConfig
 
 
 def shapes(count: int = 60, side: int = 16, channels: int = 1, seed: int = 0) -> ImageSet:
@@ -24,12 +24,17 @@ def shapes(count: int = 60, side: int = 16, channels: int = 1, seed: int = 0) ->
     return array_set(Path("shapes"), {"train": pixels}, {"train": kind}, ("|", "-", "o"))
 
 
-TINY: dict[str, Any] = {"data": "shapes", "clusters": 3, "width": 2, "views": "digits"}
-TINY |= {"view_options": {"side": 16, "rotation": 5.0}, "batch": 20, "copies": 2, "steps": 3}
-TINY |= {"turn": 1, "sub_heads": 2}
+TINY: dict[str, Any] = {"data": "shapes", "clusters": 3, "width": 2, "augment": "digits"}
+TINY |= {
+    "augment_options": {"side": 16, "rotation": 5.0},
+    "batch_size": 20,
+    "num_views": 2,
+    "steps": 3,
+}
+TINY |= {"steps_per_head": 1, "sub_heads": 2}
 
 
 def train(folder: Path, images: ImageSet | None = None, **changes: Any) -> dict[str, Any]:
-    config = ClusterConfig(**TINY | changes)
-    train_clustering(config, folder, progress=False, images=images or shapes())
+    """Train a clustering; its state."""
+    train_only(ClusterConfig(**TINY | changes), folder, data=images or shapes())
     return json.loads((folder / "state.json").read_text())

@@ -13,7 +13,7 @@ from PIL import Image
 
 from frugalseg.cli import app
 from frugalseg.data.images import image_size
-from frugalseg.data.scenes import SCENE_CLASSES
+from frugalseg.demo.scenes import SCENE_CLASSES
 from tiny import TINY, cli, replace
 
 
@@ -127,23 +127,24 @@ def test_evaluate_compare_and_sampling(
 
 
 def test_yaml_gives_options_and_the_command_line_goes_first(scenes: Path, tmp_path: Path) -> None:
-    from frugalseg.runs import read_config
+    from frugalseg.engine.run_dir import RunDir
+    from frugalseg.tasks.segment.config import SegmentConfig
 
     config = tmp_path / "options.yaml"
     config.write_text(
-        "segment:\n  size: 16x32\n  steps: 2\n  sampler-steps: 2\n  batch: 2\n"
+        "segment:\n  size: 16x32\n  steps: 2\n  sampler-steps: 2\n  batch-size: 2\n"
         "  sampler_options: {share: 0.3}\n  segmenter: unet-plain\n"
-        "  segmenter-options: {widths: [4, 8]}\n  told: false\n  targets: [car, sign]\n"
-        "evaluate:\ncluster: {view-options: {side: 8}}\nprepare:\n  potsdam: {crop: 100}\n"
+        "  segmenter-options: {widths: [4, 8]}\n  coordinates: false\n  targets: [car, sign]\n"
+        "evaluate:\ncluster: {augment-options: {side: 8}}\nprepare:\n  potsdam: {crop: 100}\n"
     )
     run = tmp_path / "run"
     answer = cli("segment", scenes, "--run", run, "--config", config, "--steps", "1")
     assert answer.code == 0, answer.err
-    found = read_config(run)
-    assert (found.size, found.steps, found.batch) == ((16, 32), 1, 2)
+    found = RunDir(run).config(SegmentConfig)
+    assert (found.size, found.steps, found.batch_size) == ((16, 32), 1, 2)
     assert found.sampler_options == {"share": 0.3}
     assert found.targets == ("car", "sign")
-    assert not found.told
+    assert not found.coordinates
 
 
 def test_a_section_of_yaml_may_be_empty(scenes: Path, tmp_path: Path) -> None:

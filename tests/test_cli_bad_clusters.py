@@ -61,26 +61,26 @@ def test_images_that_cannot_be_grouped(spoil: Spoil, says: str, data: Path, tmp_
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"clusters": "1"}, ("1 cluster is no clustering", "2 or more")),
-        ({"clusters": "-3"}, ("-3 cluster",)),
+        ({"clusters": "1"}, ("clusters=1 is out of range", "at least 2")),
+        ({"clusters": "-3"}, ("clusters=-3",)),
         ({"clusters": "some"}, ("some",)),
-        ({"clusters": "20"}, ("12 images cannot tell 20 clusters apart", "--batch 40")),
-        ({"over_clusters": "30"}, ("12 images cannot tell 30 clusters apart", "--batch 60")),
-        ({"clusters": "50", "over_clusters": "50"}, ("36 images cannot form 50 clusters",)),
-        ({"trunk": "vgg-iicc"}, ("vgg-iic",)),
-        ({"views": "mnits"}, ("mnist",)),
-        ({"view_options.rotatoin": "3"}, ("rotatoin",)),
-        ({"view_options.hue": "3"}, ("hue",)),
+        ({"clusters": "20"}, ("12 images cannot tell 20 clusters apart", "--batch-size 40")),
+        ({"overclusters": "30"}, ("12 images cannot tell 30 clusters apart", "--batch-size 60")),
+        ({"clusters": "50", "overclusters": "50"}, ("36 images cannot form 50 clusters",)),
+        ({"backbone": "vgg-iicc"}, ("vgg-iic",)),
+        ({"augment": "mnits"}, ("mnist",)),
+        ({"augment_options.rotatoin": "3"}, ("rotatoin",)),
+        ({"augment_options.hue": "3"}, ("hue",)),
         ({"steps": "0"}, ("steps=0",)),
         ({"steps": "few"}, ("few",)),
-        ({"rate": "-1"}, ("rate=-1",)),
+        ({"learning_rate": "-1"}, ("learning_rate=-1",)),
         ({"sub_heads": "0"}, ("sub_heads=0",)),
         ({"restarts": "0"}, ("restarts=0",)),
-        ({"copies": "0"}, ("copies=0",)),
+        ({"num_views": "0"}, ("num_views=0",)),
         ({"split": "holiday"}, ("'holiday'", "all")),
-        ({"order": "over"}, ("order",)),
+        ({"head_order": "overcluster"}, ("--head-order",)),
         ({"labels": "nowhere.csv"}, ("nowhere.csv cannot be read",)),
-        ({"precision": "half"}, ("precision=half",)),
+        ({"precision": "half"}, ("precision='half'",)),
         ({"stepz": "3"}, ("Did you mean --steps",)),
         ({"config": "nowhere.yaml"}, ("nowhere.yaml",)),
     ],
@@ -117,11 +117,11 @@ def test_label_files_that_do_not_fit(
 def test_missing_labels_and_small_batches_are_said(digits: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label\n0/0000.png,a\n1/0001.png,b\n")
-    words = options(labels=str(table), over_clusters="10", copies="1", steps="1")
+    words = options(labels=str(table), overclusters="10", num_views="1", steps="1")
     answer = cli("cluster", digits, "--run", tmp_path / "run", *words)
     assert answer.code == 0, answer.err
     assert "34 of 36 images have no label in it" in answer.err
-    assert "over_clusters=10 is much for batches of 12 images" in answer.err
+    assert "overclusters=10 is much for batches of 12 images" in answer.err
 
 
 def test_runs_that_cannot_be_made(digits: Path, grouped: Path, tmp_path: Path) -> None:
@@ -151,7 +151,10 @@ def test_runs_that_cannot_be_made(digits: Path, grouped: Path, tmp_path: Path) -
         (replace("config.yaml", "task: cluster", "task: cooking"), "cooking"),
         (write("weights.safetensors", "no tensors"), "is not a whole safetensors file"),
         (replace("state.json", '"width": 2', '"width": 3'), "does not fit the run's config.yaml"),
-        (replace("state.json", '"width": 2', '"wide": 2'), "of another version"),
+        (
+            replace("state.json", '"width": 2', '"wide": 2'),
+            "state.json has an unknown setting 'wide' (did you mean 'width'?)",
+        ),
     ],
 )
 def test_spoiled_runs(spoil: Spoil, says: str, grouped: Path, digits: Path, tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_spoiled_runs(spoil: Spoil, says: str, grouped: Path, digits: Path, tmp_
 def test_predict_refuses(grouped: Path, digits: Path, tmp_path: Path) -> None:
     refused(cli("predict", grouped, tmp_path / "none.jpg"), "there is no such file")
     (tmp_path / "empty").mkdir()
-    refused(cli("predict", grouped, tmp_path / "empty"), "no image there")
+    refused(cli("predict", grouped, tmp_path / "empty"), "there is no image")
     one = digits / "0" / "0000.png"
     (tmp_path / "twice").mkdir()
     shutil.copy(one, tmp_path / "twice")
@@ -184,9 +187,9 @@ def test_other_commands_refuse(
     other = trained["uniform"]
     refused(cli("compare", grouped, other), "runs of different tasks")
     refused(cli("compare", grouped, "--out", tmp_path / "page.pdf"), ".html")
-    refused(cli("suggest", other), "is no clustering run")
-    refused(cli("evaluate", other, "--labels", "folders"), "scored by masks")
-    refused(cli("suggest", grouped, "--number", "0"), "number=0", "36 images")
+    refused(cli("suggest", other), "there is nothing to suggest")
+    refused(cli("evaluate", other, "--labels", "folders"), "--labels is of no use here")
+    refused(cli("suggest", grouped, "--number", "0"), "number=0", "at least 1")
     refused(cli("suggest", grouped, "--number", "99"), "number=99")
     refused(cli("evaluate", grouped, "--split", "holiday"), "'holiday'")
     flat = tmp_path / "flat"

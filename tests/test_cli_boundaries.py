@@ -9,14 +9,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from frugalseg.data.divided import has_masks, open_divided_folder
+from experiments.boundary_transfer import TAUGHT
 from frugalseg.data.masks import read_mask, read_raw
-from frugalseg.discover_runs import load_discover_run
-from frugalseg.errors import FrugalsegError
-from frugalseg.recipes.joined import TAUGHT
-from frugalseg.runs import SegmentConfig
-from frugalseg.training.discover_answers import discover_labels
-from frugalseg.training.segment import open_data
+from frugalseg.data.pseudo_labels import has_masks
+from frugalseg.tasks.discover.model import load_discover_run
+from frugalseg.tasks.discover.predict import discover_labels
+from frugalseg.tasks.segment.config import SegmentConfig
+from frugalseg.tasks.segment.data import open_data
 from textures import WORDS
 from tiny import TINY, cli, refused
 
@@ -47,7 +46,7 @@ def test_images_without_a_mask_teach_the_sampler(lone: Path, regions: Path, tmp_
     assert "Reading 2 training images" in answer.err
     assert yaml.safe_load((run / "config.yaml").read_text())["boundaries"] == str(regions)
     result = json.loads((run / "results" / "data-val.json").read_text())
-    assert "boundaries of run" in result["what"]["variant"]
+    assert "boundaries=run" in result["what"]["variant"]
     photo = lone / "images/test/scene_00000.jpg"
     shutil.move(regions, tmp_path / "away")  # the run loads with nothing but itself
     try:
@@ -83,7 +82,7 @@ def test_a_folder_without_a_mask(photographs: Path, divided: Path, tmp_path: Pat
     assert (run / "classes.csv").read_bytes() == (divided / "classes.csv").read_bytes()
     result = json.loads((run / "results" / "photographs-val.json").read_text())
     assert result["what"]["truth"] == "regions found by regions"
-    assert "regions of regions" in result["what"]["variant"]
+    assert "boundaries=regions" in result["what"]["variant"]
     page = (run / "report.html").read_text()
     assert "There are no masks" in page
     assert "<figcaption>regions</figcaption>" in page
@@ -139,17 +138,6 @@ def test_empty_folders_of_masks(scenes: Path, tmp_path: Path) -> None:
     assert {name: len(some) for name, some in splits.items()} == {"train": 6, "val": 3, "test": 2}
 
 
-def test_uniform_sampling_of_a_folder_without_a_mask(
-    photographs: Path, divided: Path, tmp_path: Path
-) -> None:
-    out = ("--out", tmp_path / "out", "--runs", tmp_path / "runs", "--sizes", "16x32")
-    answer = cli("study", photographs, "--boundaries", divided, "--split", "val", *TINY, *out)
-    assert answer.code == 0, answer.err
-    results = [json.loads(path.read_text())["what"] for path in (tmp_path / "out").glob("*.json")]
-    assert {result["sampler"] for result in results} == {"uniform", "density"}
-    assert len({result["variant"] for result in results}) == 1
-
-
 def test_discoveries_that_do_not_fit_are_refused(
     photographs: Path, divided: Path, tmp_path: Path
 ) -> None:
@@ -170,75 +158,15 @@ def photos(folder: Path, *names: str) -> Path:
     return folder
 
 
-def label(found: Path, *names: str) -> Path:
-    """What a discovery writes for images of these names."""
-    (found / "labels").mkdir(parents=True, exist_ok=True)
-    (found / "classes.csv").write_text("name,id,colour,target\nregion 0,0,#000000,no\n")
-    for name in names:
-        (found / "labels" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros((4, 5), np.uint8)).save(found / "labels" / f"{name}.png")
-    return found
-
-
-def splits(data: Path, found: Path) -> dict[str, list[str]]:
-    opened = open_divided_folder(data, found).splits
-    return {name: [sample.image.name for sample in some] for name, some in opened.items()}
-
-
-def test_lacking_regions(tmp_path: Path) -> None:
-    data = photos(tmp_path / "data", "a.png", "b.png", "c.png")
-    found = label(tmp_path / "found", "a", "b")
-    with pytest.raises(FrugalsegError, match=r"1 of the 3 images .*c\.png.*discover. command"):
-        open_divided_folder(data, found)
-    (data / "c.png").write_bytes(b"no image")
-    with pytest.raises(FrugalsegError, match=r"c\.png.*(read|image)"):
-        open_divided_folder(data, found)
-
-
-def test_splits_of_folders_without_masks(tmp_path: Path) -> None:
-    names = [f"images/{i}" for i in range(5)]
-    data = photos(tmp_path / "listed", *(f"{name}.png" for name in names))
-    (data / "split.csv").write_text("stem,split\n0,train\n1,val\n2,test\n3,train\n")
-    found = label(tmp_path / "found", *names)
-    listed = {"train": ["0.png", "3.png", "4.png"], "val": ["1.png"], "test": ["2.png"]}
-    assert splits(data, found) == listed
-    (data / "masks").mkdir()  # empty
-    assert splits(data, found) == listed
-    nested = [f"images/{split}/{i}" for split in ("train", "val", "test") for i in range(2)]
-    data = photos(tmp_path / "nested", *(f"{name}.png" for name in nested))
-    assert {k: len(v) for k, v in splits(data, label(found, *nested)).items()} == {
-        "train": 2,
-        "val": 2,
-        "test": 2,
-    }
-    lone = [f"unlabelled/{i}" for i in range(4)]
-    data = photos(tmp_path / "lone", *(f"{name}.png" for name in lone))
-    assert {k: len(v) for k, v in splits(data, label(found, *lone)).items()} == {
-        "train": 3,
-        "val": 1,
-    }
-
-
 def test_a_split_that_names_no_image_is_said(tmp_path: Path) -> None:
     data = photos(tmp_path / "data", "images/a.png", "images/b.png")
     (data / "split.csv").write_text("stem,split\na,train\nc,val\n")
-    with pytest.raises(FrugalsegError, match="no image c"):
-        has_masks(data)
     refused(cli("discover", data, "--run", tmp_path / "run"), "no image c")
 
 
 def test_masks_under_another_name_are_no_photographs(tmp_path: Path) -> None:
     data = photos(tmp_path / "data", "images/a.jpg", "images/b.jpg", "labels/a.png", "labels/b.png")
-    with pytest.raises(FrugalsegError, match=r"if they are masks, call it .*masks"):
-        open_divided_folder(data, tmp_path)
     refused(cli("discover", data, "--run", tmp_path / "run"), "if they are masks")
-
-
-def test_names_that_differ_by_suffix_alone(tmp_path: Path) -> None:
-    names = ("a.jpg", "a.png", "b.png")
-    data = open_divided_folder(photos(tmp_path / "data", *names), label(tmp_path / "found", *names))
-    pairs = [(s.image.name, s.mask.name) for some in data.splits.values() for s in some if s.mask]
-    assert sorted(pairs) == [("a.jpg", "a.jpg.png"), ("a.png", "a.png.png"), ("b.png", "b.png.png")]
 
 
 def test_without_boundaries_they_are_refused(lone: Path, tmp_path: Path) -> None:
@@ -269,25 +197,27 @@ def test_bad_runs_and_shares_are_refused(
     asked = ("segment", scenes, "--run", run, *TINY)
     refused(cli(*asked, "--boundaries", tmp_path / "none"), "there is no such run")
     refused(cli(*asked, "--boundaries", unfinished), "is not finished")
-    refused(cli(*asked, "--boundaries", trained["density"]), "is a segmentation run")
+    refused(
+        cli(*asked, "--boundaries", trained["density"]), "a run of 'segment', not of 'discover'"
+    )
     refused(cli(*asked, "--mask-share", "0"), "mask_share=0.0 is out of range")
     assert not run.exists()
 
 
 def test_the_study_of_boundaries(scenes: Path, regions: Path, tmp_path: Path) -> None:
-    from frugalseg.recipes.__main__ import app
+    from experiments.__main__ import app
 
-    words = [*TINY, "--out", tmp_path / "out", "--runs", tmp_path / "runs", "--found", regions]
+    words = [*TINY, "--out", tmp_path / "out", "--runs", tmp_path / "runs", "--discovery", regions]
     words += ["--shares", "0.5", "--score", "test"]
     made = []
     for _ in range(2):  # what is there is not made again
-        app(["joined", str(scenes), *map(str, words)], result_action="return_value")
+        app(["boundary-transfer", str(scenes), *map(str, words)], result_action="return_value")
         made.append({p.stem: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("*.json")})
     assert made[0] == made[1]
     assert set(made[0]) == {f"{taught}-0.5-0" for taught in TAUGHT}
     for taught in TAUGHT:
         result = json.loads((tmp_path / "out" / f"{taught}-0.5-0.json").read_text())
-        assert result["what"]["mask_share"] == 0.5
+        assert result["settings"]["mask_share"] == 0.5
         assert 0 < result["ceiling"]["all"] <= 1
         assert result["what"]["images"] == 2
     rows = (tmp_path / "out" / "table.md").read_text().splitlines()[2:]

@@ -37,7 +37,7 @@ def test_a_run_is_whole(grouped: Path, digits: Path) -> None:
     assert result["task"] == "cluster"
     assert result["what"]["images"] == 36
     assert 1 / 3 <= result["scores"]["accuracy"] <= 1
-    assert result["health"]["clusters"] == 3
+    assert result["diagnostics"]["clusters"] == 3
 
 
 def test_a_finished_run_is_not_trained_again(grouped: Path, digits: Path, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_evaluate_compare_and_suggest(grouped: Path, digits: Path, tmp_path: Pat
     other = shutil.copytree(grouped, tmp_path / "two")
     answer = cli("evaluate", run, "--labels", digits.parent / "labels.csv")
     assert answer.code == 0, answer.err
-    assert "| one | digits |" in answer.out
+    assert "| one | vgg-iic 2 | 3 | False | 4 | 1 |" in answer.out
     own = (grouped / "results" / "digits-all.json").read_bytes()
     again = json.loads((run / "results" / "digits-all-by-labels.json").read_text())
     assert again["scores"] == json.loads(own)["scores"]
@@ -138,7 +138,7 @@ def test_photographs_get_the_pretrained_network(tmp_path: Path) -> None:
         pixels[:, :: 12 if i % 2 else 200] += 180
         (tmp_path / "photos").mkdir(exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{i:02d}.jpg")
-    words = ("--clusters", "2", "--steps", "60", "--copies", "1")
+    words = ("--clusters", "2", "--steps", "60", "--num-views", "1")
     answer = cli("cluster", tmp_path / "photos", "--run", tmp_path / "run", *words)
     assert answer.code == 0, answer.err
     table = rows(tmp_path / "run" / "assignments.csv")

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from frugalseg.discover_runs import load_discover_run
-from frugalseg.training.discover_answers import discover_labels
+from frugalseg.tasks.discover.model import load_discover_run
+from frugalseg.tasks.discover.predict import discover_labels
 from textures import WORDS, write_textures
 from tiny import Spoil, cli, refused, remove, replace, write
 
@@ -66,7 +66,7 @@ def test_a_run_is_whole(discovered: Path, textures: Path) -> None:
     result = json.loads((discovered / "results" / "textures-all.json").read_text())
     assert result["task"] == "discover"
     assert 0.5 <= result["scores"]["accuracy"] <= 1
-    assert result["health"]["clusters"] == 2
+    assert result["diagnostics"]["clusters"] == 2
 
 
 def test_a_finished_run_is_not_trained_again(
@@ -130,7 +130,7 @@ def test_evaluate_compare_and_suggest(discovered: Path, textures: Path, tmp_path
     assert answer.code == 0, answer.err
     asked = [row["file"] for row in rows(run / "to_label.csv")]
     assert len(set(asked)) == 2
-    answer = cli("evaluate", run, "--labels", run / "to_label.csv")
+    answer = cli("evaluate", run, "--labelled", run / "to_label.csv")
     assert answer.code == 0, answer.err
     named = json.loads((run / "results" / "textures-all-named-by-to_label.json").read_text())
     assert named["what"]["clusters"] == 4
@@ -153,15 +153,15 @@ def test_plain_folders_with_masks_beside_them(textures: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"classes": "1"}, ("1 kinds of region",)),
+        ({"classes": "1"}, ("classes=1 is out of range",)),
         ({"classes": "some"}, ("some",)),
-        ({"trunk": "vgg-segg"}, ("did you mean 'vgg-seg'",)),
-        ({"view_options.spin": "3"}, ("no setting 'spin'",)),
+        ({"backbone": "vgg-segg"}, ("did you mean 'vgg-seg'",)),
+        ({"augment_options.spin": "3"}, ("no setting 'spin'",)),
         ({"steps": "0"}, ("steps=0",)),
         ({"split": "holiday"}, ("no split 'holiday'",)),
         ({"masks": "nowhere"}, ("nowhere",)),
         ({"channels": "infrared"}, ("infrared",)),
-        ({"precision": "half"}, ("precision=half",)),
+        ({"precision": "half"}, ("precision='half'",)),
         ({"stepz": "3"}, ("Did you mean --steps",)),
     ],
 )
@@ -225,7 +225,7 @@ def test_images_that_cannot_be_divided(
         (replace("config.yaml", "task: discover", "task: cooking"), "cooking"),
         (write("weights.safetensors", "no tensors"), "is not a whole safetensors file"),
         (replace("state.json", '"width": 2', '"width": 3'), "does not fit the run's config.yaml"),
-        (replace("state.json", '"width": 2', '"wide": 2'), "of another version"),
+        (replace("state.json", '"width": 2', '"wide": 2'), "has an unknown setting 'wide'"),
     ],
 )
 def test_spoiled_runs(
@@ -243,12 +243,12 @@ def test_other_commands_refuse(
     refused(cli("compare", discovered, grouped), "runs of different tasks")
     refused(cli("suggest", discovered, "--number", "99"), "number=99", "8 images")
     refused(cli("evaluate", discovered, "--split", "holiday"), "'holiday'")
-    refused(cli("evaluate", grouped, "--masks", "folder"), "is no discovery")
+    refused(cli("evaluate", grouped, "--masks", "folder"), "--masks is of no use here")
     table = tmp_path / "some.csv"
     table.write_text("file\nimages/77.png\n")
-    refused(cli("evaluate", discovered, "--labels", table), "no image 'images/77.png'")
+    refused(cli("evaluate", discovered, "--labelled", table), "no image 'images/77.png'")
     table.write_text("file\n")
-    refused(cli("evaluate", discovered, "--labels", table), "names 0 of 8 images")
+    refused(cli("evaluate", discovered, "--labelled", table), "names 0 of 8 images")
 
 
 def test_help_answers() -> None:
@@ -274,27 +274,27 @@ def test_a_few_strokes_name_the_finer_regions(
     assert "named by 2 masks: night, day" in answer.err
     assert [row["name"] for row in rows(out / "classes.csv")] == ["night", "day"]
     finer = load_discover_run(run)
-    counts = np.zeros((finer.plan.over_classes, 2), np.int64)
-    over = {}
+    counts = np.zeros((finer.config.overclasses, 2), np.int64)
+    overcluster = {}
     for path in sorted((textures / "images").iterdir()):
-        over[path.stem] = discover_labels(finer, path, "over")
+        overcluster[path.stem] = discover_labels(finer, path, "overcluster")
         if path.stem in ("00", "01"):
             truth = read(textures / "masks" / f"{path.stem}.png")[20:24]
-            np.add.at(counts, (over[path.stem][20:24], truth), 1)
+            np.add.at(counts, (overcluster[path.stem][20:24], truth), 1)
     seen = counts.sum(1) > 0
     for row in rows(out / "regions.csv"):
         stem = Path(row["file"]).stem
         labels = read(out / "labels" / f"{stem}.png")
-        expected = np.array([3, 7])[counts.argmax(1)][over[stem]]
-        known = seen[over[stem]]  # the others are the most frequent class
+        expected = np.array([3, 7])[counts.argmax(1)][overcluster[stem]]
+        known = seen[overcluster[stem]]  # the others are the most frequent class
         assert (labels[known] == expected[known]).all()
         assert float(row["day"]) == pytest.approx((labels == 7).mean(), abs=1e-3)
     (run / "to_label.csv").write_text("file\nimages/00.png\nimages/01.png\n")
-    asked = ("evaluate", run, "--masks", masks, "--labels", run / "to_label.csv")
+    asked = ("evaluate", run, "--masks", masks, "--labelled", run / "to_label.csv")
     refused(cli(*asked), "none to score on", "frugalseg predict")
     shutil.rmtree(masks / "images")
     asked = ("predict", run, textures / "images", "--masks", masks, "--out", tmp_path / "no")
-    refused(cli(*asked), "no mask there has the name of an image")
+    refused(cli(*asked), "no mask in it has the name of an image")
     assert not (tmp_path / "no").exists()
 
 
@@ -333,7 +333,7 @@ def test_masks_of_images_that_were_not_learned_from_name_nothing(
 
 def test_a_run_without_finer_regions_has_none_to_name(textures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert cli("discover", textures, "--run", run, *options(order="main")).code == 0
+    assert cli("discover", textures, "--run", run, *options(head_order="main")).code == 0
     for words in (
         ("predict", run, textures / "images", "--masks", "folder"),
         ("suggest", run, "--number", "2"),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from frugalseg.data.images import image_size
-from frugalseg.data.scenes import SCENE_CLASSES
+from frugalseg.demo.scenes import SCENE_CLASSES
 from tiny import TINY, cli
 
 Pairs = list[tuple[str, Path, Path]]

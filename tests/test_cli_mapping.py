@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frugalseg.recipes.joined import sampling_ceiling
-from frugalseg.runs import load_run
-from frugalseg.training.segment import open_data
+from experiments.boundary_transfer import sampling_ceiling
+from frugalseg.tasks.segment.data import open_data
+from frugalseg.tasks.segment.model import load_run
 from tiny import TINY, cli
 
 # coarse id of each fine id 0 to 8: most are also a fine id, of another class

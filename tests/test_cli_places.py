@@ -128,11 +128,16 @@ def test_what_else_the_system_refuses(trained: dict[str, Path]) -> None:
     refused(cli("check", name), "1 problem")
 
 
+PLACES = {
+    "segment": "frugalseg.tasks.base.train",
+    "check": "frugalseg.data.check.check_folder",
+}
+
+
 @pytest.mark.parametrize(
     ("words", "goes_on"),
     [
         (("segment", "data"), True),
-        (("study", "data", "--out", "out"), True),
         (("predict", "segment", "cluster"), False),
         (("evaluate", "run"), False),
         (("compare", "segment"), False),
@@ -142,9 +147,10 @@ def test_what_else_the_system_refuses(trained: dict[str, Path]) -> None:
 def test_only_what_goes_on_is_said_to(
     words: tuple[str, ...], goes_on: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"frugalseg.commands.{words[0]}", interrupt)
+    target = PLACES.get(words[0], f"frugalseg.tasks.base.{words[0]}")
+    monkeypatch.setattr(target, interrupt)
     hint = "; the same command goes on from here" if goes_on else ""
     assert cli(*words) == Answer(130, "", f"frugalseg: interrupted{hint}.\n")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from frugalseg import load
-from frugalseg.information import iic_loss
+from frugalseg.iic import iic_loss
 from frugalseg.sampling import (
     boundary_energy,
     equal_density_sampling,

@@ -13,7 +13,7 @@ torch.library.register_fake("torchvision::{name}")(lambda boxes, scores, thresho
 
 def run(code: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     start = "import sys\n" + (f"sys.path.insert(0, {str(path)!r})\n" if path else "")
-    start += "from frugalseg._torchvision import mend_torchvision\n"
+    start += "from frugalseg._torchvision import patch_torchvision\n"
     return subprocess.run(
         [sys.executable, "-c", start + code], capture_output=True, text=True, check=False
     )
@@ -28,7 +28,7 @@ def fake_torchvision(path: Path, text: str) -> None:
 
 def test_what_imports_torchvision_can_be_imported_after_mending():
     done = run(
-        "mend_torchvision(); mend_torchvision()\n"
+        "patch_torchvision(); patch_torchvision()\n"
         "import torchvision.transforms, timm, segmentation_models_pytorch\n"
         "print(torchvision.transforms.functional.to_tensor.__name__)"
     )
@@ -41,7 +41,7 @@ def test_missing_operators_are_declared(tmp_path):
     plain = run("import torchvision", tmp_path)
     assert "operator torchvision::first does not exist" in plain.stderr
     done = run(
-        "mend_torchvision(); import torchvision; print(torchvision.torch.ops.torchvision."
+        "patch_torchvision(); import torchvision; print(torchvision.torch.ops.torchvision."
         "second.default)",
         tmp_path,
     )
@@ -54,14 +54,14 @@ def test_a_sound_install_is_left_alone(tmp_path):
         tmp_path,
         "import torch\ntorch.library.define('torchvision::nms', '(Tensor a) -> Tensor')",
     )
-    done = run("mend_torchvision(); print('torchvision' in sys.modules)", tmp_path)
+    done = run("patch_torchvision(); print('torchvision' in sys.modules)", tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "True"
 
 
 def test_another_failure_is_not_hidden(tmp_path):
     fake_torchvision(tmp_path, "raise RuntimeError('no such driver')")
-    done = run("mend_torchvision()", tmp_path)
+    done = run("patch_torchvision()", tmp_path)
     assert done.returncode == 1
     assert "no such driver" in done.stderr
 
@@ -73,7 +73,7 @@ def test_without_torchvision_nothing_happens():
         "        if name == 'torchvision':\n"
         "            raise ModuleNotFoundError('absent', name='torchvision')\n"
         "sys.meta_path.insert(0, Absent())\n"
-        "mend_torchvision(); print('torchvision' in sys.modules)"
+        "patch_torchvision(); print('torchvision' in sys.modules)"
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "False"

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from frugalseg.discover_runs import DiscoverConfig
-from frugalseg.training.discover import train_discovery
+from frugalseg.tasks.base import train_only
+from frugalseg.tasks.discover.config import DiscoverConfig
 
 
 def texture(
@@ -39,13 +39,19 @@ def write_textures(folder: Path, count: int = 12, size: tuple[int, int] = (48, 6
     return folder
 
 
-# a trunk of two features a layer, on pieces of 24 pixels
-TINY: dict[str, Any] = {"classes": 2, "trunk": "vgg-seg", "width": 2, "crop": 24, "batch": 4}
-TINY |= {"steps": 4, "displacement": 1, "sub_heads": 2, "over_classes": 4, "turn": 1}
+# a backbone of two features a layer, on pieces of 24 pixels
+TINY: dict[str, Any] = {
+    "classes": 2,
+    "backbone": "vgg-seg",
+    "width": 2,
+    "crop": 24,
+    "batch_size": 4,
+}
+TINY |= {"steps": 4, "max_displacement": 1, "sub_heads": 2, "overclasses": 4, "steps_per_head": 1}
 WORDS = [word for k, v in TINY.items() for word in (f"--{k.replace('_', '-')}", str(v))]
 
 
 def train(data: Path, folder: Path, **changes: Any) -> dict[str, Any]:
-    config = DiscoverConfig(data=str(data), **TINY | changes)
-    train_discovery(config, folder, progress=False)
+    """Train a discovery; its state."""
+    train_only(DiscoverConfig(data=str(data), **TINY | changes), folder)
     return json.loads((folder / "state.json").read_text())

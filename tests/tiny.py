@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TINY = (
-    *("--size", "16x32", "--steps", "4", "--sampler-steps", "4", "--batch", "2"),
+    *("--size", "16x32", "--steps", "4", "--sampler-steps", "4", "--batch-size", "2"),
     *("--segmenter", "unet-plain", "--segmenter-options.widths", "[4, 8]"),
 )
 
@@ -25,6 +25,11 @@ def cli(*words: str | Path) -> Answer:
     """Give a command, in this process."""
     from frugalseg.cli import main
 
+    return answer(main, *words)
+
+
+def answer(main: Callable[[list[str]], None], *words: str | Path) -> Answer:
+    """Call the main function of a command line."""
     out, err = io.StringIO(), io.StringIO()
     code = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -46,8 +51,19 @@ def refused(answer: Answer, *says: str) -> None:
 
 
 CLUSTERS = (
-    *("--clusters", "3", "--over-clusters", "6", "--sub-heads", "2", "--views", "digits"),
-    *("--trunk", "vgg-iic", "--width", "2", "--steps", "4", "--batch", "12", "--copies", "2"),
+    *("--clusters", "3", "--overclusters", "6", "--sub-heads", "2", "--augment", "digits"),
+    *(
+        "--backbone",
+        "vgg-iic",
+        "--width",
+        "2",
+        "--steps",
+        "4",
+        "--batch-size",
+        "12",
+        "--num-views",
+        "2",
+    ),
 )
 
 

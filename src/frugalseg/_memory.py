@@ -1,7 +1,7 @@
-"""Keep freed memory for the next step instead of handing it back to the system.
+"""Keep freed memory for the next step instead of returning it to the system.
 
-Networks on a CPU allocate and free the same large blocks at every step; with glibc's defaults each
-is mapped anew and half of the time goes into page faults.
+Networks on a CPU allocate and free the same large blocks at every step. With glibc's defaults each
+block is mapped anew, and half of the time goes into page faults.
 """
 
 import contextlib
@@ -11,8 +11,8 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 
 
-def keep_freed_memory() -> None:
-    """Raise glibc's thresholds for this process; does nothing where there is no glibc."""
+def tune_malloc() -> None:
+    """Raise glibc's thresholds for this process; does nothing without glibc."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

@@ -1,8 +1,8 @@
-"""Make torchvision importable beside a torch build whose operators it cannot load.
+"""Make torchvision importable with a torch build that lacks its operators.
 
-torchvision's Linux wheel on PyPI is built for CUDA; beside a CPU build of torch importing it fails
+torchvision's Linux wheel on PyPI is built for CUDA. With a CPU build of torch, importing it fails
 with "operator torchvision::nms does not exist", and timm, segmentation-models-pytorch, lightning
-and torchmetrics all import it. Declaring the operators that it names is enough: none is called.
+and torchmetrics all import it. It is enough to declare the operators that it names: none is called.
 """
 
 import importlib
@@ -13,22 +13,23 @@ import torch
 
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _MISSING = re.compile(r"operator torchvision::(\w+) does not exist")
-# The declarations last as long as this library object does.
+# The declarations last as long as this object.
 _library: torch.library.Library | None = None
 
 
-def mend_torchvision() -> None:
-    """Import torchvision, declaring the operators it misses; call it before what imports it.
+def patch_torchvision() -> None:
+    """Import torchvision and declare the operators that it lacks.
 
-    On a sound install this is a plain import. Where torchvision is not installed nothing happens.
+    Call it before importing any package that imports torchvision. On a sound install this is a
+    plain import. If torchvision is not installed, nothing happens.
 
     Raises:
-        RuntimeError: where importing torchvision fails for another reason.
+        RuntimeError: importing torchvision fails for another reason.
     """
     global _library
     if "torchvision" in sys.modules:
         return
-    for _ in range(8):  # one operator is named an attempt; torchvision 0.28 misses two
+    for _ in range(8):  # each attempt names one operator; torchvision 0.28 lacks two
         try:
             importlib.import_module("torchvision")
             return

@@ -1,151 +1,97 @@
-"""The command line: one typed function a command, no logic."""
+"""The command line: one typed function for each command, without logic.
+
+The training commands are made from the configurations of the tasks.
+"""
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from frugalseg import __version__
-from frugalseg.cluster_runs import ClusterConfig
-from frugalseg.discover_runs import DiscoverConfig
-from frugalseg.errors import ending_in_a_sentence
-from frugalseg.finetune_runs import FinetuneConfig
-from frugalseg.options import Names, SizeOption
-from frugalseg.runs import SegmentConfig
+from frugalseg import __version__, console
+from frugalseg.engine.config import Names, SizeOption, TrainingConfig, help_of
+from frugalseg.errors import FrugalsegError, ending_in_a_sentence
+from frugalseg.tasks import CONFIGS
 
 app = App(
     name="frugalseg",
-    help="Segment large images from few pixels, read where classes meet.",
+    help="Segment large images from few pixels, read where classes meet; group and segment images "
+    "with few labels.",
     version=__version__,
-    help_format="plaintext",
+    help_format="markdown",
     exit_on_error=False,
     print_error=False,
     suppress_keyboard_interrupt=False,
 )
 app.meta.suppress_keyboard_interrupt = False
-# commands that find what an interrupted one has done
-GO_ON = ("segment", "cluster", "finetune", "discover", "prepare", "study", "demo")
-DEFAULTS = SegmentConfig()
-CLUSTER_DEFAULTS = ClusterConfig()
-FINETUNE_DEFAULTS = FinetuneConfig()
-DISCOVER_DEFAULTS = DiscoverConfig()
+# commands that resume after an interruption
+RESUMING = (*CONFIGS, "prepare", "demo")
 prepare = App(name="prepare", help="Make a folder of images and masks from a published data set.")
+
+
+def _training_command(kind: type[TrainingConfig]) -> Callable[..., None]:
+    """The command that trains runs of a task, made from the class of its configurations."""
+    default = kind()
+
+    def command(source: Path, /, *, run: Path | None = None, config: Any = default) -> None:
+        from frugalseg.tasks import base
+
+        base.train(replace(config, **{kind.source: str(source)}), run)
+
+    name = Parameter(name=kind.source.upper())
+    command.__annotations__ |= {"source": Annotated[Path, name], "config": kind}
+    command.__doc__ = (
+        f"{kind.__doc__}\n\n    Args:\n        source: {help_of(kind, kind.source)}\n"
+        f"        run: Folder of the run; by default {kind.default_run}.\n    "
+    )
+    return command
+
+
+for _name, _kind in CONFIGS.items():
+    app.command(_training_command(_kind), name=_name)
 app.command(prepare)
 
 
 @app.command
-def segment(data: Path, /, *, run: Path | None = None, config: SegmentConfig = DEFAULTS) -> None:
-    """Train a segmenter that reads few points of each image, and evaluate it on val.
-
-    An interrupted training goes on when the same command is given again.
-
-    Args:
-        data: Folder of images and masks ('frugalseg check FOLDER' says what it sees).
-        run: Folder for the run; by default runs/DATA-SAMPLER-SIZE-SEED.
-    """
-    from frugalseg.commands import segment as work
-
-    work(data, run, config)
-
-
-@app.command
-def cluster(
-    data: Path, /, *, run: Path | None = None, config: ClusterConfig = CLUSTER_DEFAULTS
-) -> None:
-    """Group the images of a folder without labels: a table, and a page to look at.
-
-    Writes RUN/assignments.csv (file, cluster, confidence, second choice) and RUN/report.html. An
-    interrupted training goes on when the same command is given again.
-
-    Args:
-        data: Folder of images, a data set as its makers ship it, or the word digits.
-        run: Folder for the run; by default runs/DATA-clusters-CLUSTERS-SEED.
-    """
-    from frugalseg.commands import cluster as work
-
-    work(data, run, config)
-
-
-@app.command
-def finetune(
-    clustered: Path,
-    /,
-    *,
-    run: Path | None = None,
-    config: FinetuneConfig = FINETUNE_DEFAULTS,
-) -> None:
-    """Teach the network of a clustering run to tell classes, from labels.
-
-    Writes RUN/predictions.csv (file, class, confidence, second choice) for all images, and scores
-    on images whose labels were not used. An interrupted training goes on when the same command is
-    given again.
-
-    Args:
-        clustered: Folder of a finished clustering run.
-        run: Folder for the new run; by default CLUSTERED-finetuned-SEED.
-    """
-    from frugalseg.commands import finetune as work
-
-    work(clustered, run, config)
-
-
-@app.command
-def discover(
-    data: Path, /, *, run: Path | None = None, config: DiscoverConfig = DISCOVER_DEFAULTS
-) -> None:
-    """Divide the images of a folder into kinds of region without labels.
-
-    Writes RUN/report.html to look at, RUN/labels (PNG files of original size), RUN/overlays and
-    RUN/regions.csv, the share of each region in each image. An interrupted training goes on when
-    the same command is given again.
-
-    Args:
-        data: Folder of images, or of images and masks (of which only the images are used).
-        run: Folder for the run; by default runs/DATA-regions-CLASSES-SEED.
-    """
-    from frugalseg.commands import discover as work
-
-    work(data, run, config)
-
-
-@app.command
 def suggest(run: Path, /, *, number: int = 20, out: Path | None = None) -> None:
-    """Say which images to label: those whose labels would name most others.
+    """Suggest images to label: those whose labels would name most other images.
 
-    Writes a table (file,label) whose labels are to be filled in.
+    Writes a table (file,label); fill in the labels.
 
     Args:
-        run: Folder of a finished clustering run.
-        number: How many images.
+        run: Folder of a finished clustering or discovery.
+        number: Number of images.
         out: The table to write; by default RUN/to_label.csv.
     """
-    from frugalseg.commands import suggest as work
+    from frugalseg.tasks import base
 
-    work(run, number, out)
+    base.suggest(run, number, out)
 
 
 @app.command
 def predict(
     run: Path, images: list[Path], /, *, out: Path | None = None, masks: str | None = None
 ) -> None:
-    """Label every pixel of new images, or assign new images to clusters, as the run does.
+    """Label every pixel of new images, or assign new images to clusters, by a finished run.
 
     Segmentation: NAME.png (class ids, original size) and NAME.overlay.jpg for each image.
-    Clustering: assignments.csv and report.html. Discovery: labels, overlays and regions.csv, of
-    the classes of your masks where you give some. Fine-tuned: predictions.csv.
+    Clustering: assignments.csv and report.html. Discovery: labels, overlays and regions.csv, with
+    the classes of your masks if you give some. Fine-tuned: predictions.csv.
 
     Args:
         run: Folder of a finished run.
         images: Image files or folders of them.
-        out: Where to write; by default RUN/predictions.
-        masks: Of discoveries: masks of some images that the run has learned from, a few of which do
-            (suggest says which); finer regions are named by them. A folder of masks, or the word
-            folder for those in the data folder.
+        out: Folder to write to; by default RUN/predictions.
+        masks: For discoveries: masks that name finer regions, of some images that the run learned
+            from; a few are enough (suggest lists them). A folder of masks, or the word folder for
+            those in the data folder.
     """
-    from frugalseg.commands import predict as work
+    from frugalseg.tasks import base
 
-    work(run, images, out, masks)
+    base.predict(run, images, out, masks=masks)
 
 
 @app.command
@@ -153,27 +99,28 @@ def evaluate(
     run: Path,
     /,
     *,
-    data: Path | None = None,
+    data: str | None = None,
     split: str | None = None,
     labels: str | None = None,
     masks: str | None = None,
+    labelled: Path | None = None,
 ) -> None:
     """Score a run against the masks of a split, at original resolution; or against labels.
 
-    A discovery whose regions are named by some labelled images is scored on the others.
+    If some labelled images name the regions of a discovery, it is scored on the others.
 
     Args:
         run: Folder of a finished run.
-        data: Folder of images (and masks); by default the one the run was trained on.
-        split: train, val or test; by default val, all images for clusterings, and for fine-tuned
-            runs the images put aside.
-        labels: For clusterings and fine-tuned runs: a CSV file (file,label), or folders. For
-            discoveries: a CSV file (file) of the images whose masks may be looked at.
+        data: Folder of images (and masks); by default the run's training data.
+        split: train, val or test; by default val, all images for clusterings, and the images held
+            out for fine-tuned runs.
+        labels: For clusterings and fine-tuned runs: a CSV file (file,label), or the word folders.
         masks: For discoveries: folder of masks, or the word folder for those in the data folder.
+        labelled: For discoveries: a CSV file (file) of the images whose masks may name regions.
     """
-    from frugalseg.commands import evaluate as work
+    from frugalseg.tasks import base
 
-    work(run, data, split, labels, masks)
+    base.evaluate(run, data, split, labels=labels, masks=masks, labelled=labelled)
 
 
 @app.command
@@ -185,17 +132,17 @@ def compare(
     out: Path = Path("comparison.html"),
     images: int = 4,
 ) -> None:
-    """Several runs side by side: a table, and one HTML page with curves and pictures.
+    """Compare runs in a table, and on an HTML page with curves and pictures.
 
     Args:
-        runs: Folders of finished runs on the same data; what is not yet evaluated is evaluated.
-        split: train, val or test; by default val, and of clusterings what they were trained on.
+        runs: Folders of finished runs on the same data; missing evaluations are made.
+        split: train, val or test; by default val, or the training images for clusterings.
         out: The page to write.
-        images: How many images to show, of segmentation runs and discoveries.
+        images: Number of images to show, for segmentation runs and discoveries.
     """
-    from frugalseg.commands import compare as work
+    from frugalseg.tasks import base
 
-    work(runs, split, out, images)
+    base.compare(runs, split, out, images)
 
 
 @app.command
@@ -210,10 +157,10 @@ def sampling(
     size: SizeOption = (64, 64),
     out: Path = Path("sampling.html"),
 ) -> None:
-    """Draw where an image would be read.
+    """Draw the points at which an image would be read.
 
-    With a mask: equal density and the paper's energy from weak to strong smoothing. With a run:
-    what its sampler chooses.
+    With a mask: equal density, and the paper's energy from weak to strong smoothing. With a run:
+    the points of its sampler.
 
     Args:
         image: The image.
@@ -224,9 +171,9 @@ def sampling(
         size: Points, rows x columns (with --mask).
         out: The picture to write: .html, .png or .svg.
     """
-    from frugalseg.commands import sampling as work
+    from frugalseg.tasks.segment.draw import draw_samplings
 
-    work(image, mask, run, classes, targets, size, out)
+    draw_samplings(image, mask, run, classes, targets, size, out)
 
 
 @app.command
@@ -238,7 +185,7 @@ def check(
     ignore: Names = (),
     mapping: Path | None = None,
 ) -> None:
-    """Say what a folder holds: counts, sizes, classes and their shares, and every problem by file.
+    """Describe a folder: counts, sizes, classes and their shares, and every problem by file.
 
     Args:
         folder: Folder of images and masks.
@@ -246,9 +193,13 @@ def check(
         ignore: Name or id of a class to ignore; may be given several times.
         mapping: A mapping.csv that merges classes into coarser ones, or a name such as camvid-3.
     """
-    from frugalseg.commands import check as work
+    from frugalseg.data.check import check_folder, format_report
 
-    work(folder, classes, ignore, mapping)
+    report = check_folder(folder, classes=classes, ignore=ignore, mapping=mapping)
+    print(format_report(report))
+    if report.problems:
+        count = len(report.problems)
+        raise FrugalsegError(f"{folder} has {count} problem{'s' * (count > 1)} (above).")
 
 
 @prepare.command(name="cocostuff")
@@ -264,18 +215,19 @@ def prepare_cocostuff(
 ) -> None:
     """COCO-Stuff 164k: a third of the size, coarse classes, images that mostly show them.
 
-    Interrupted, it goes on when the same command is given again.
+    If interrupted, it resumes when the same command is given again.
 
     Args:
         raw: Folder with train2017/, val2017/ (images) and stuffthingmaps_trainval2017/.
         out: Folder to make.
         classes: 15 (stuff), 3 (sky, plant, ground) or 27 (things too).
-        list_: File with a name of an image a line, to be taken in place of the rule's choice; may
-            be given several times.
+        list_: File with the name of an image on each line, in place of the choice by rule; may be
+            given several times.
     """
-    from frugalseg.commands import prepare_cocostuff as work
+    from frugalseg.data.check import counts_text
+    from frugalseg.data.formats.cocostuff import prepare_cocostuff as work
 
-    work(raw, out, classes, list_)
+    print(counts_text(work(raw, out, classes, list_)))
 
 
 @prepare.command(name="potsdam")
@@ -289,9 +241,9 @@ def prepare_potsdam(
     seed: int = 0,
     ignore_unknown: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """ISPRS Potsdam: the 38 tiles halved and cut, infrared beside them.
+    """ISPRS Potsdam: the 38 tiles, halved and cut into crops, with infrared.
 
-    Interrupted, it goes on when the same command is given again.
+    If interrupted, it resumes when the same command is given again.
 
     Args:
         raw: Folder that holds the tiles top_potsdam_*_RGBIR.tif and top_potsdam_*_label.tif.
@@ -301,40 +253,10 @@ def prepare_potsdam(
         seed: Draws the test crops.
         ignore_unknown: Ignore label pixels whose colour is none of the six.
     """
-    from frugalseg.commands import prepare_potsdam as work
+    from frugalseg.data.check import counts_text
+    from frugalseg.data.formats.potsdam import prepare_potsdam as work
 
-    work(raw, out, classes, crop, seed, ignore_unknown)
-
-
-@app.command
-def study(
-    data: Path,
-    /,
-    *,
-    out: Path,
-    samplers: Names = ("uniform", "density"),
-    sizes: Names = ("64x64",),
-    seeds: Annotated[tuple[int, ...], Parameter(negative="")] = (0,),
-    split: str = "val",
-    runs: Path = Path("runs"),
-    config: SegmentConfig = DEFAULTS,
-) -> None:
-    """Samplers side by side: train and evaluate each with each number of points and each seed.
-
-    What is there already is not done again.
-
-    Args:
-        data: Folder of images and masks.
-        out: Folder for the result files and table.md.
-        samplers: Sampler to take part; may be given several times.
-        sizes: Points as ROWSxCOLUMNS; may be given several times.
-        seeds: Seed; may be given several times.
-        split: The split to report on: train, val or test.
-        runs: Folder for the runs.
-    """
-    from frugalseg.commands import study as work
-
-    work(data, out, samplers, sizes, seeds, split, runs, config)
+    print(counts_text(work(raw, out, classes, crop, seed, ignore_unknown)))
 
 
 @app.command
@@ -342,11 +264,11 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
     """Street scenes by uniform and adaptive sampling at equal cost; digits grouped without labels.
 
     Args:
-        out: Where scenes, runs and pages go.
+        out: Folder for scenes, runs and pages.
         seed: Seeds everything.
     """
-    from frugalseg.recipes.demo import run_demo
-    from frugalseg.recipes.demo_clusters import run_cluster_demo
+    from frugalseg.demo.clusters_demo import run_cluster_demo
+    from frugalseg.demo.scenes_demo import run_demo
 
     run_demo(out, seed)
     run_cluster_demo(out / "digits", seed)
@@ -362,22 +284,23 @@ def _launch(
     Args:
         config: YAML file with options, under the name of the command.
     """
-    from frugalseg.commands.option_file import read_option_file
+    from frugalseg._option_file import read_option_file
 
     try:
         app.config = () if config is None else (read_option_file(config, app),)
         return app(tokens)
     except KeyboardInterrupt as stop:
-        goes_on = bool(tokens) and tokens[0] in GO_ON
+        goes_on = bool(tokens) and tokens[0] in RESUMING
         raise KeyboardInterrupt("; the same command goes on from here" * goes_on) from stop
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; what the user can mend is one sentence and exit code 2.
+    """Run the command line; errors that the user can fix become one sentence and exit code 2.
 
     Args:
-        arguments: words of the command; by default those that the program was started with.
+        arguments: words of the command; by default those of this process.
     """
+    console.show()
     try:
         with ending_in_a_sentence(CycloptsError):
             app.meta(arguments)

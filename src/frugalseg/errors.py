@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend."""
+"""The exception for errors that a user can fix."""
 
 import contextlib
 import errno
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 
 class FrugalsegError(Exception):
-    """Something the user can mend: what is wrong, where, and what to do, in a sentence or two.
+    """An error that the user can fix: what is wrong, where, and what to do, in a sentence or two.
 
-    The command line prints the text without a traceback and exits with 2. Any other exception is a
-    bug of ours and shows its traceback.
+    The command line prints the text without a traceback and exits with code 2. Any other exception
+    is a bug of ours and shows its traceback.
     """
 
 
@@ -27,14 +27,14 @@ _REFUSALS = (
 
 
 def what_the_system_refused(error: OSError) -> str | None:
-    """A sentence of the same kind for what the system says of a file.
+    """A sentence for the user about a file that the system refuses to open or write.
 
     Args:
-        error: such as of a folder that may not be entered: where it lies in such a folder, even
-            asking whether there is a file fails.
+        error: for example about a folder without permission to enter; even asking whether a file
+            in it exists then fails.
 
     Returns:
-        The sentence; None for an error that names no file or is no refusal: a bug of ours.
+        The sentence; None if the error names no file or is not a refusal: a bug of ours.
     """
     if error.filename is None or error.errno not in _REFUSALS:
         return None
@@ -44,22 +44,19 @@ def what_the_system_refused(error: OSError) -> str | None:
 
 @contextlib.contextmanager
 def ending_in_a_sentence(*more: type[Exception]) -> Iterator[None]:
-    """For a command line: what the user can mend is one sentence and exit code 2.
+    """For a command line: turn an error that the user can fix into one sentence and exit code 2.
 
     Args:
-        more: further errors whose text is such a sentence.
+        more: further exceptions whose text is such a sentence.
     """
-    mendable: tuple[type[Exception], ...] = (FrugalsegError, *more)
+    caught: tuple[type[Exception], ...] = (FrugalsegError, OSError, *more)
     try:
         yield
-    except mendable as error:
-        said = " ".join(str(error).split())
-    except OSError as error:
-        refused = what_the_system_refused(error)
-        if refused is None:
+    except caught as error:
+        sentence: str | None = str(error)
+        if isinstance(error, OSError):
+            sentence = what_the_system_refused(error)
+        if sentence is None:
             raise
-        said = refused
-    else:
-        return
-    sys.stderr.write(f"frugalseg: {said}\n")
-    sys.exit(2)
+        sys.stderr.write(f"frugalseg: {' '.join(sentence.split())}\n")
+        sys.exit(2)

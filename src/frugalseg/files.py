@@ -1,23 +1,30 @@
-"""Writing files so that a crash or a full disk leaves either the old file or none."""
+"""Write files so that a crash or a full disk leaves the old file or none; handle many at a time."""
 
+import csv
 import functools
+import io
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from frugalseg.console import track
 from frugalseg.errors import FrugalsegError
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; on success the file written there takes its place.
+def atomic_replace(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success the file written there replaces `path`.
 
     Args:
-        path: where the file shall be in the end; missing folders are made.
+        path: the final place of the file; missing folders are made.
 
     Raises:
         FrugalsegError: the folder cannot be made or written, or the disk is full.
@@ -33,22 +40,22 @@ def replacing(path: Path) -> Iterator[Path]:
             "Choose another place or make room there."
         ) from error
     finally:
-        with suppress(OSError):  # the parent may be no folder
+        with suppress(OSError):  # the parent may not be a folder
             temporary.unlink(missing_ok=True)
 
 
 def refuse_overwriting(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
-    """Refuse to write where something lies that is to be read.
+    """Refuse to overwrite files that are about to be read.
 
     Args:
-        inputs: files that are read.
-        outputs: files that are to be written, which `replacing` would put in their place.
+        inputs: files to read.
+        outputs: files to write with :func:`atomic_replace`.
 
     Raises:
-        FrugalsegError: the first file that would be overwritten.
+        FrugalsegError: names the first file that would be overwritten.
     """
     folder = functools.cache(Path.resolve)
-    # a link that is written to is replaced, one that is read leads to what must not be
+    # a link to write is itself replaced; a link to read leads to a file that must be kept
     read = {folder(path.parent) / path.name for path in inputs}
     read |= {path.resolve() for path in read if path.is_symlink()}
     for path in outputs:
@@ -59,44 +66,92 @@ def refuse_overwriting(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
             )
 
 
-def write_whole(content: bytes | memoryview, path: Path | str) -> None:
-    """Write a file through a temporary name beside it: the whole of it is there, or nothing.
+def atomic_write(content: bytes | memoryview, path: Path | str) -> None:
+    """Write a file atomically, through a temporary file beside it.
 
     Args:
-        content: what the file shall hold.
-        path: where; missing folders are made, an older file is replaced.
+        content: of the file.
+        path: the file; missing folders are made, an older file is replaced.
 
     Raises:
         FrugalsegError: the file cannot be written; an older one is left as it was.
     """
-    with replacing(Path(path)) as temporary:
+    with atomic_replace(Path(path)) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(value: Any, path: Path | str) -> None:
-    """Write plain data as JSON, whole or not at all.
+    """Write plain data as JSON, atomically.
 
     Args:
-        value: what the file shall hold.
-        path: where; missing folders are made, an older file is replaced.
+        value: the content of the file.
+        path: the file; missing folders are made, an older file is replaced.
 
     Raises:
         ValueError: a number is not finite.
         FrugalsegError: the file cannot be written; an older one is left as it was.
     """
-    write_whole((json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), path)
+    atomic_write((json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), path)
+
+
+def write_csv(rows: Iterable[Sequence[Any]], path: Path | str) -> None:
+    """Write a comma-separated file, atomically.
+
+    Args:
+        rows: the header and the lines.
+        path: the file; missing folders are made, an older file is replaced.
+
+    Raises:
+        FrugalsegError: the file cannot be written; an older one is left as it was.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    atomic_write(text.getvalue().encode(), path)
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Read a comma-separated file whose first line names its columns.
+
+    Args:
+        path: the file, UTF-8.
+        columns: names that must be among its columns; others are ignored.
+
+    Returns:
+        The number of each line and its entries, stripped, "" if the line is too short.
+
+    Raises:
+        FrugalsegError: the file cannot be read, or a column is missing.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            lines = [(reader.line_num, [entry.strip() for entry in line]) for line in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise FrugalsegError(f"{path} cannot be read as a table ({reason}).") from error
+    header = [name.lower() for name in lines[0][1]] if lines else []
+    for column in columns:
+        if column not in header:
+            raise FrugalsegError(
+                f"{path}, line 1: there is no column {column!r}. "
+                f"The first line must hold {','.join(columns)}."
+            )
+    places = {column: header.index(column) for column in columns}
+    return [
+        (number, {column: "".join(line[i : i + 1]) for column, i in places.items()})
+        for number, line in lines[1:]
+        if any(line)
+    ]
 
 
 def read_json_lines(path: Path | str) -> list[dict[str, Any]]:
-    """Read a file of JSON objects, one a line, to which lines are appended.
+    """Read a file of JSON objects, one on each line.
 
-    A last line that is no JSON is left out: a full disk or a kill came in between.
-
-    Args:
-        path: the file.
+    A last line that is not JSON is skipped: the program was stopped, or the disk was full, while it
+    was written.
 
     Raises:
-        FrugalsegError: the file cannot be read, or an earlier line is no JSON.
+        FrugalsegError: the file cannot be read, or an earlier line is not JSON.
     """
     try:
         texts = Path(path).read_text("utf-8", errors="replace").splitlines()
@@ -111,3 +166,34 @@ def read_json_lines(path: Path | str) -> list[dict[str, Any]]:
                 break
             raise FrugalsegError(f"{path}, line {number}, is no JSON: remove this line.") from error
     return lines
+
+
+def folder_name(path: Path | str) -> str:
+    """The name of a folder, even if the path is "." or ".."."""
+    return Path(path).resolve().name or "root"
+
+
+def same_path(one: Path | str, other: Path | str) -> bool:
+    """Whether two paths lead to the same file or folder."""
+    return Path(one).resolve() == Path(other).resolve()
+
+
+def in_threads(
+    work: Callable[[Item], Answer], items: Sequence[Item], unit: str = ""
+) -> Iterator[Answer]:
+    """Process many files, several at a time.
+
+    Args:
+        work: is called with each item.
+        items: the files, or objects that stand for them.
+        unit: a plural noun for a progress bar; without it there is no bar.
+
+    Yields:
+        The results of `work`, in the order of the items. After an error no further item is started.
+    """
+    pool = ThreadPoolExecutor(4)
+    try:
+        answers = pool.map(work, items)
+        yield from track(answers, unit, len(items)) if unit else answers
+    finally:
+        pool.shutdown(cancel_futures=True)

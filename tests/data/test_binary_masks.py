@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from frugalseg.data.binary_masks import BinaryMasks, kind_of_mask
 from frugalseg.data.check import check_folder, format_report
-from frugalseg.data.folder import open_folder
+from frugalseg.data.class_statistics import mask_content
+from frugalseg.data.image_mask_folder import open_folder
+from frugalseg.data.masks import BinaryMasks
 from frugalseg.errors import FrugalsegError
 
 SLIP = [[0, 255], [0, 255]]
@@ -35,8 +36,8 @@ def save_masks(folder: Path, *masks: list[list[int]]) -> None:
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])
 def test_kinds(ids: list[int], kind: str, dtype: type) -> None:
-    assert kind_of_mask(np.array([ids, ids[::-1]], dtype)) == kind
-    assert kind_of_mask(np.zeros((2, 2, 3), dtype)) == "colours"
+    assert mask_content(np.array([ids, ids[::-1]], dtype)) == kind
+    assert mask_content(np.zeros((2, 2, 3), dtype)) == "colours"
 
 
 def test_0_and_255_in_most_masks_is_a_slip(folder: Path) -> None:
@@ -129,12 +130,12 @@ def test_a_few_masks_that_mislead_are_not_believed() -> None:
     """Of 200 masks every fourth is looked at first, and just these hold 0 and 255 alone."""
     masks = [("binary" if i % 4 == 0 else "plain") for i in range(200)]
     files = [Path(f"{i}.png") for i in range(200)]
-    assert BinaryMasks.among(zip(files[::4], masks[::4], strict=True)).slip
-    assert not BinaryMasks.among(zip(files, masks, strict=True)).slip
+    assert BinaryMasks(zip(files[::4], masks[::4], strict=True)).slip
+    assert not BinaryMasks(zip(files, masks, strict=True)).slip
 
 
 def test_of_many_masks_all_decide(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("frugalseg.data.folder._BINARY_PROBE", 2)
+    monkeypatch.setattr("frugalseg.data.image_mask_folder._BINARY_PROBE", 2)
     save_masks(folder, SLIP, [[0, 1], [1, 0]], [[0, 1], [1, 0]], SLIP, *[[[0, 1], [1, 0]]] * 2)
     open_folder(folder)  # p0 and p3 were looked at first
     assert not check_folder(folder).problems
@@ -142,6 +143,6 @@ def test_of_many_masks_all_decide(folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_masks_in_colours_are_sound() -> None:
     kinds = ["colours"] * 5 + ["binary"]
-    found = BinaryMasks.among((Path(f"{i}.png"), kind) for i, kind in enumerate(kinds))
+    found = BinaryMasks((Path(f"{i}.png"), kind) for i, kind in enumerate(kinds))
     assert not found.slip
     assert found.suspect

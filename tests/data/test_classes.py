@@ -3,16 +3,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from frugalseg.data.class_statistics import (
+    area_and_edge,
+    count_ids,
+    infer_classes,
+    small_or_thin,
+)
 from frugalseg.data.classes import (
     ClassList,
     FineClass,
     SegmentationClass,
-    infer_classes,
     read_classes,
     write_classes,
 )
-from frugalseg.data.colours import distinct_colours, region_colours
-from frugalseg.data.targets import area_and_edge, small_or_thin
+from frugalseg.data.palette import distinct_colours, region_colours
 from frugalseg.errors import FrugalsegError
 
 HEADER = "name,id,colour,target\n"
@@ -186,7 +190,7 @@ def test_classes_are_made_from_the_ids_in_masks() -> None:
     large[:, 30:] = 4
     large[10:12, :20] = 9
     large[0, 0] = 255
-    classes = infer_classes([large, np.zeros((60, 60), np.uint16)])
+    classes = infer_classes([count_ids(large), count_ids(np.zeros((60, 60), np.uint16))])
     assert classes.names == ("class_0", "class_4", "class_9")
     assert [c.id for c in classes.classes] == [0, 4, 9]
     assert classes.targets == [2]
@@ -203,7 +207,7 @@ def test_classes_are_made_from_the_ids_in_masks() -> None:
 )
 def test_masks_that_no_class_list_can_be_made_from(masks: list[np.ndarray], message: str) -> None:
     with pytest.raises(FrugalsegError, match=message):
-        infer_classes(masks)
+        infer_classes([count_ids(mask) for mask in masks])
 
 
 def test_area_and_edge_agree_with_a_loop() -> None:

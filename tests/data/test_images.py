@@ -6,7 +6,16 @@ import pytest
 from PIL import Image, ImageFile
 from scipy import ndimage
 
-from frugalseg.data.images import describe_image, image_size, read_image
+from frugalseg.data.image_mask_folder import open_any_folder
+from frugalseg.data.images import (
+    as_pixels,
+    describe_image,
+    image_size,
+    read_image,
+    resize_image,
+    scaled_size,
+    square,
+)
 from frugalseg.errors import FrugalsegError
 
 TURNED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -177,3 +186,53 @@ def test_a_file_that_may_not_be_read_is_not_called_broken(
     monkeypatch.setattr(Image, "open", deny)
     with pytest.raises(FrugalsegError, match=r"a\.png cannot be read \(Permission denied\)\.$"):
         read_image(tmp_path / "a.png")
+
+
+def test_infrared_is_read_and_resized_on_its_own(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 4), np.uint8)
+    pixels[..., 3] = 0  # as transparency it would wipe out the colours
+    Image.fromarray(pixels, "RGBA").save(tmp_path / "a.tif")
+    read = read_image(tmp_path / "a.tif", bands=4)
+    np.testing.assert_array_equal(read, pixels)
+    small = resize_image(read, (4, 6))
+    assert small.shape == (4, 6, 4)
+    np.testing.assert_array_equal(small[..., :3], resize_image(pixels[..., :3], (4, 6)))
+    assert scaled_size((100, 300), 50) == (50, 150)
+    assert scaled_size((100, 300), 0) == (100, 300)
+    Image.new("L", (10, 8)).save(tmp_path / "grey.png")
+    with pytest.raises(FrugalsegError, match="1 bands"):
+        read_image(tmp_path / "grey.png", bands=4)
+    assert (as_pixels(tmp_path / "a.tif", 4) == as_pixels(pixels, 4)).all()
+    with pytest.raises(FrugalsegError, match=r"\(height, width, 3\) of uint8, not \(8, 12, 4\)"):
+        as_pixels(pixels)
+
+
+def test_infrared_lies_beside_its_image(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 4), np.uint8)
+    for folder, part in (("images", pixels[..., :3]), ("infrared", pixels[..., 3])):
+        (tmp_path / folder / "deep").mkdir(parents=True)
+        Image.fromarray(part).save(tmp_path / folder / "deep" / "a.png")
+    path = tmp_path / "images" / "deep" / "a.png"
+    np.testing.assert_array_equal(read_image(path, bands=4), pixels)
+    assert open_any_folder(tmp_path, bands=4).read(0).shape == (8, 12, 4)
+    Image.new("L", (3, 3)).save(tmp_path / "infrared" / "deep" / "a.png")
+    with pytest.raises(FrugalsegError, match="has 3x3 pixels, its image 8x12"):
+        read_image(path, bands=4)
+    (tmp_path / "photos").mkdir()
+    path.rename(tmp_path / "photos" / "a.png")
+    with pytest.raises(FrugalsegError, match="is not below a folder images"):
+        read_image(tmp_path / "photos" / "a.png", bands=4)
+
+
+def test_squares_are_the_resized_centre() -> None:
+    image = np.zeros((20, 60, 3), np.uint8)
+    image[:, 20:40] = 200
+    assert (square(image, 10)[:, 1:-1] == 200).all()
+    big = np.random.default_rng(0).integers(0, 256, (40, 40, 1), np.uint8)
+    mean = big.reshape(10, 4, 10, 4).mean((1, 3))
+    # the triangle filter is wider than the box: close on smooth pictures alone
+    smooth = np.linspace(0, 255, 40).astype(np.uint8)[None, :, None].repeat(40, 0)
+    expected = smooth.reshape(10, 4, 10, 4).mean((1, 3))
+    np.testing.assert_allclose(square(smooth, 10)[..., 0][:, 1:-1], expected[:, 1:-1], atol=2)
+    assert square(big, 10).shape == (10, 10, 1)
+    assert abs(square(big, 10).mean() - mean.mean()) < 8

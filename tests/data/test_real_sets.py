@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frugalseg.data.image_sets import open_images
+from frugalseg.data.open_images import open_images
 
 DATA = Path(os.environ.get("FRUGALSEG_DATA", "nowhere"))
 

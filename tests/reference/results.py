@@ -1,5 +1,8 @@
 """Made-up results in the format of the result files, for tests of what reads them."""
 
+from frugalseg.engine.results import Result
+from frugalseg.tasks.segment.evaluate import RESULT
+
 NAMES = ("background", "leaf", "symptom")
 ENVIRONMENT = {
     "python": "3.11.9",
@@ -15,14 +18,15 @@ ENVIRONMENT = {
 }
 
 
-def made_up_result(sampler="density", points=64, seed=0, miou=0.9, names=NAMES, run=None):
+def plain_result(sampler="density", points=64, seed=0, miou=0.9, names=NAMES, run=None):
     """A complete result; `miou` is the mean over all classes, 0.1 more than over targets."""
     sampled = 0 if sampler == "uniform" else 18_000_000
     segmented = round(186e6 * points * points / 64**2)
-    stages = {"decode": 0.02, "view": 0.001, "sampler": sampled / 1e10, "warp": 0.001}
+    stages = {"decode": 0.02, "thumbnail": 0.001, "sampler": sampled / 1e10, "warp": 0.001}
     stages |= {"segmenter": segmented / 2e10, "interpolation": 0.008}
     return {
         "format": 1,
+        "task": "segment",
         "what": {
             "command": "frugalseg evaluate runs/example",
             "run": run or f"{sampler}-{points}-{seed}",
@@ -35,7 +39,7 @@ def made_up_result(sampler="density", points=64, seed=0, miou=0.9, names=NAMES, 
             "size": [points, points],
             "segmenter": "unet",
             "encoder": "tf_efficientnet_lite0",
-            "trust": 0.0 if sampler == "uniform" else 1.0,
+            "blend": 0.0 if sampler == "uniform" else 1.0,
             "steps": 600,
         },
         "environment": dict(ENVIRONMENT),
@@ -53,6 +57,14 @@ def made_up_result(sampler="density", points=64, seed=0, miou=0.9, names=NAMES, 
         "folded_cells": 0.0,
         "pixels_read": points * points + 64 * 128,
     }
+
+
+def made_up_result(*arguments, **options):
+    """The same as a :class:`Result`."""
+    plain = plain_result(*arguments, **options)
+    own = ("format", "task", "what", "environment", "scores")
+    parts = {name: value for name, value in plain.items() if name not in own}
+    return Result(RESULT, plain["what"], plain["environment"], plain["scores"], parts)
 
 
 def _scores(miou, names):

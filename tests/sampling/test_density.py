@@ -15,8 +15,7 @@ from frugalseg.sampling import (
     relative_density,
     uniform_sampling,
 )
-from frugalseg.sampling._springs import rest_positions
-from frugalseg.sampling.density import _place, _unfolded
+from frugalseg.sampling.density import _place, _unfolded, rest_positions
 from reference.density import dense_rest, slow_placement, slow_relative_density
 
 SIZES = [(2, 2), (2, 5), (3, 3), (3, 64), (7, 6), (8, 8), (13, 20), (17, 17)]
@@ -92,22 +91,6 @@ def test_multigrid_and_tensor_solver_agree(size, contrast):
 def test_cells_are_convex_whatever_the_stiffness(h, w, seed):
     phi = rest_positions(*stiffnesses((h, w), 1e4, seed=seed))
     assert folded_cells(phi).item() == 0
-
-
-def test_rest_positions_start_from_any_guess():
-    vertical, horizontal = stiffnesses((9, 11), 50.0)
-    guess = equal_density_sampling(peaky("noise", (9, 11)).double(), (9, 11))
-    torch.testing.assert_close(
-        rest_positions(vertical, horizontal, start=guess),
-        rest_positions(vertical, horizontal),
-        atol=1e-10,
-        rtol=0,
-    )
-
-
-def test_gradient_of_rest_positions():
-    vertical, horizontal = (x.requires_grad_() for x in stiffnesses((4, 5), 5.0, batch=2))
-    assert torch.autograd.gradcheck(rest_positions, (vertical, horizontal), atol=1e-6)
 
 
 # ---- the density that is followed

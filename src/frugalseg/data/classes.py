@@ -1,42 +1,30 @@
 """The class list of a data set: names, ids, colours, targets, and what is ignored."""
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalseg.data._tables import read_table
-from frugalseg.data.colours import Colour, distinct_colours
-from frugalseg.data.strange_ids import (
-    MAX_ID,
-    outside,
-    refuse_outside,
-    unknown_colours,
-    unknown_ids,
-)
-from frugalseg.data.targets import area_and_edge, small_or_thin
+from frugalseg.data.palette import Colour, distinct_colours
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import replacing
+from frugalseg.files import read_table, write_csv
 
 IGNORE_INDEX = 255
-MAX_CLASSES = 254  # index 254 marks ids that are in no list, 255 is ignored
-ONLY_BINARY = (
-    "The masks hold only 0 and 255, and 255 is ignored. Save the object as 1, or list it with id "
-    "255 in classes.csv."
-)
-_UNKNOWN = 254
-_IGNORED_NAMES = {"void", "ignore", "ignored"}
+MAX_CLASSES = 254
+MAX_ID = 65535
+UNKNOWN = 254  # marks ids and colours that are in no list
+IGNORED_NAMES = {"void", "ignore", "ignored"}
 _COLUMNS = ("name", "id", "colour", "target")
 
 
 @dataclass(frozen=True)
 class SegmentationClass:
-    """One class: its name, its id in the masks, its colour, and whether one mainly looks for it."""
+    """One class: its name, its id in the masks, its colour, and whether it is a target."""
 
     name: str
     id: int
@@ -46,7 +34,7 @@ class SegmentationClass:
 
 @dataclass(frozen=True)
 class FineClass:
-    """An id that masks hold and that is merged into a coarser class (None: ignored)."""
+    """An id in the masks that is merged into a coarser class (None: ignored)."""
 
     id: int
     into: int | None
@@ -58,13 +46,13 @@ class ClassList:
     """The classes of a data set in their order.
 
     Networks and scores use indices: the position of a class among those that are not ignored.
-    Masks and label images use ids. 255 is ignored in both, except where 255 is a class's id.
+    Masks and label images use ids. 255 is ignored in both, unless 255 is a class's id.
 
     Args:
         classes: all classes, also ignored ones.
         ignored_ids: ids left out of training and scoring, whether listed as a class or not.
-        fine: where masks hold finer ids than these classes: what each is merged into. Masks are
-            then read by these ids alone.
+        fine: the class that each id is merged into, if masks hold finer ids than these classes.
+            Masks are then read by these ids alone.
     """
 
     classes: tuple[SegmentationClass, ...]
@@ -72,7 +60,7 @@ class ClassList:
     fine: tuple[FineClass, ...] = ()
 
     def __post_init__(self) -> None:
-        for what, values in (
+        for field, values in (
             ("name", [c.name for c in self.classes]),
             ("id", [str(c.id) for c in self.classes]),
             ("colour", [str(c.colour) for c in self.classes]),
@@ -80,7 +68,7 @@ class ClassList:
             doubles = sorted({v for v in values if values.count(v) > 1})
             if doubles:
                 raise FrugalsegError(
-                    f"The class list has the {what} {doubles[0]} twice. Each class needs its own."
+                    f"The class list has the {field} {doubles[0]} twice. Each class needs its own."
                 )
         if not self.scored:
             raise FrugalsegError("The class list has no class that is not ignored. Add one.")
@@ -97,7 +85,7 @@ class ClassList:
 
     @property
     def num_classes(self) -> int:
-        """How many classes are trained and scored."""
+        """Number of classes that are trained and scored."""
         return len(self.scored)
 
     @property
@@ -119,7 +107,7 @@ class ClassList:
     def _index_of_raw_id(self) -> NDArray[np.uint8]:
         """(65536,) the index of each id that a mask may hold."""
         index: dict[int | None, int] = {c.id: i for i, c in enumerate(self.scored)}
-        table = np.full(MAX_ID + 1, _UNKNOWN, np.uint8)
+        table = np.full(MAX_ID + 1, UNKNOWN, np.uint8)
         table[IGNORE_INDEX] = IGNORE_INDEX
         if self.fine:
             for fine in self.fine:
@@ -133,7 +121,7 @@ class ClassList:
     @cached_property
     def _index_of_colour(self) -> NDArray[np.uint8]:
         """(2**24,) the index of each colour that a mask may hold, 16 MB, made when needed."""
-        table = np.full(1 << 24, _UNKNOWN, np.uint8)
+        table = np.full(1 << 24, UNKNOWN, np.uint8)
         known: Sequence[SegmentationClass | FineClass] = self.fine or self.classes
         for c in known:
             if c.colour is not None:
@@ -151,7 +139,7 @@ class ClassList:
             Indices of the same shape; 255 where the id is ignored.
 
         Raises:
-            FrugalsegError: an id that is not in the list (which, and how many pixels of it).
+            FrugalsegError: an id is not in the list (which one, and on how many pixels).
         """
         if raw.dtype == np.bool_:
             raw = raw.astype(np.uint8)
@@ -160,12 +148,17 @@ class ClassList:
             coded = raw.tobytes().translate(self._index_of_raw_id[:256].tobytes())
             indices = np.frombuffer(bytearray(coded), np.uint8).reshape(raw.shape)
         else:
-            strange = outside(raw)
-            indices = self._index_of_raw_id[np.where(strange, 0, raw)]
-            indices[strange] = _UNKNOWN
-        unknown = indices == _UNKNOWN
+            refuse_outside(raw)
+            indices = self._index_of_raw_id[raw]
+        unknown = indices == UNKNOWN
         if unknown.any():
-            raise FrugalsegError(unknown_ids(raw[unknown]))
+            listed, number = _list_ids(raw[unknown])
+            hint = (
+                "The mask may have been scaled, smoothed or saved as JPEG"
+                if number > 5
+                else "Add it to classes.csv, or ignore it"
+            )
+            raise FrugalsegError(f"id {listed} is not in the class list. {hint}.")
         return indices
 
     def encode_colours(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -178,13 +171,24 @@ class ClassList:
             (H, W) indices; 255 where the colour's class is ignored.
 
         Raises:
-            FrugalsegError: a colour that is not in the list (which, and how many pixels of it).
+            FrugalsegError: a colour is not in the list (which one, and on how many pixels).
         """
-        packed = rgb.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-        indices = self._index_of_colour[packed]
-        unknown = indices == _UNKNOWN
+        indices = self.index_colours(rgb)
+        unknown = indices == UNKNOWN
         if unknown.any():
-            raise FrugalsegError(unknown_colours(packed[unknown]))
+            values, counts = np.unique(_packed(rgb[unknown]), return_counts=True)
+            order = np.argsort(-counts, kind="stable")[:3]
+            listed = ", ".join(f"#{values[i]:06x} ({counts[i]} pixels)" for i in order)
+            more = f" and {len(values) - 3} more" if len(values) > 3 else ""
+            raise FrugalsegError(
+                f"colour {listed}{more} is not in the class list. Add it to classes.csv, "
+                "or save masks without smoothing and not as JPEG."
+            )
+        return indices
+
+    def index_colours(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Indices of colours like :meth:`encode_colours`, but 254 for colours not in the list."""
+        indices: NDArray[np.uint8] = self._index_of_colour[_packed(rgb)]
         return indices
 
     def decode(self, indices: NDArray[np.integer]) -> NDArray[np.uint8] | NDArray[np.uint16]:
@@ -202,14 +206,14 @@ class ClassList:
         wrong = (indices >= len(ids)) & (indices != IGNORE_INDEX)
         if wrong.any():
             raise ValueError(f"index {indices[wrong][0]} of {len(ids)} classes")
-        ids_there: NDArray[np.uint8] | NDArray[np.uint16] = table[indices]
-        return ids_there
+        decoded: NDArray[np.uint8] | NDArray[np.uint16] = table[indices]
+        return decoded
 
     def with_targets(self, names: Iterable[str]) -> "ClassList":
         """The same list with exactly these classes as targets.
 
         Raises:
-            FrugalsegError: a name that is not in the list, or that is ignored.
+            FrugalsegError: a name is not in the list, or is ignored.
         """
         names = set(names)
         unknown = sorted(names - set(self.names))
@@ -228,11 +232,11 @@ def read_classes(path: Path | str, ignore: Sequence[str | int] = ()) -> ClassLis
 
     Args:
         path: the file.
-        ignore: names or ids left out of training and scoring, beside those that the file marks
-            and those named void, ignore or ignored.
+        ignore: names or ids left out of training and scoring, in addition to those that the file
+            marks and those named void, ignore or ignored.
 
     Raises:
-        FrugalsegError: what is wrong in which line.
+        FrugalsegError: a line is wrong (which one, and how).
     """
     path = Path(path)
     rows = read_table(path, _COLUMNS)
@@ -252,19 +256,19 @@ def read_classes(path: Path | str, ignore: Sequence[str | int] = ()) -> ClassLis
 
 
 def ignored_ids(classes: Sequence[SegmentationClass], ignore: Sequence[str | int]) -> set[int]:
-    """The ids meant by names or ids; an id may be one that is not listed, a name may not."""
+    """The ids of names or ids to ignore; an id need not be among the classes, a name must be."""
     ids = {c.name: c.id for c in classes}
-    found = set()
+    ignored = set()
     for entry in ignore:
         if entry in ids:
-            found.add(ids[str(entry)])
+            ignored.add(ids[str(entry)])
         elif str(entry).isdecimal() and int(entry) <= MAX_ID:
-            found.add(int(entry))
+            ignored.add(int(entry))
         else:
             raise FrugalsegError(
                 f"The class to ignore, {entry!r}, is not among the classes: {', '.join(ids)}."
             )
-    return found
+    return ignored
 
 
 def _parse_class(
@@ -282,95 +286,60 @@ def _parse_class(
         raise FrugalsegError(f"target is {target!r}; it must be yes, no or ignore.")
     rgb = (int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16))
     for other in before:
-        for what, same, value in (
+        for field, same, value in (
             ("name", other.name == name, name),
             ("id", other.id == int(id_), id_),
             ("colour", other.colour == rgb, colour),
         ):
             if same:
                 raise FrugalsegError(
-                    f"the {what} {value} is that of class {other.name!r} already. "
+                    f"the {field} {value} is that of class {other.name!r} already. "
                     "Each class needs its own."
                 )
-    ignored = target.lower() == "ignore" or name.lower() in _IGNORED_NAMES
+    ignored = target.lower() == "ignore" or name.lower() in IGNORED_NAMES
     return SegmentationClass(name, int(id_), rgb, target.lower() == "yes"), ignored
 
 
 def write_classes(classes: ClassList, path: Path | str) -> None:
-    """Write a classes.csv that `read_classes` reads again.
+    """Write a classes.csv that `read_classes` can read.
 
-    Ids that are ignored without being a class are written as classes of their own.
+    Ignored ids that are not a class are written as classes of their own.
     """
-    rows = list(classes.classes)
-    listed = {c.id for c in rows}
-    used = {c.colour for c in rows}
+    listed = list(classes.classes)
+    used = {c.colour for c in listed}
     free = [colour for colour in distinct_colours(512) if colour not in used]
-    for id_ in sorted(classes.ignored_ids - listed - {IGNORE_INDEX}):
-        rows.append(SegmentationClass(f"ignored_{id_}", id_, free.pop()))
-    with (
-        replacing(Path(path)) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for c in rows:
-            target = "ignore" if c.id in classes.ignored_ids else "yes" if c.target else "no"
-            writer.writerow([c.name, c.id, "#{:02x}{:02x}{:02x}".format(*c.colour), target])
+    for id_ in sorted(classes.ignored_ids - {c.id for c in listed} - {IGNORE_INDEX}):
+        listed.append(SegmentationClass(f"ignored_{id_}", id_, free.pop()))
+    rows: list[Sequence[Any]] = [_COLUMNS]
+    for c in listed:
+        target = "ignore" if c.id in classes.ignored_ids else "yes" if c.target else "no"
+        rows.append((c.name, c.id, "#{:02x}{:02x}{:02x}".format(*c.colour), target))
+    write_csv(rows, path)
 
 
-def infer_classes(masks: Iterable[NDArray[np.integer]]) -> ClassList:
-    """Make a class list from the ids that masks hold; small and thin classes become targets.
-
-    Args:
-        masks: ids of each mask, (H, W); `read_raw` gives them.
-
-    Returns:
-        Classes named class_0, class_1, ... by id; 255 is ignored.
+def refuse_outside(ids: NDArray[Any]) -> None:
+    """Refuse ids that no class can have, below 0 or above 65535; 32-bit masks may hold such ids.
 
     Raises:
-        FrugalsegError: no mask, no id but 255, too many ids, one outside 0 to 65535, or 0 and
-            255 alone.
+        FrugalsegError: there are such ids (which ones, and on how many pixels).
     """
-    area = np.zeros(MAX_ID + 1, np.int64)
-    edge = np.zeros(MAX_ID + 1, np.int64)
-    sides = []
-    for raw in masks:
-        ids = raw.astype(np.uint8) if raw.dtype == np.bool_ else raw
-        refuse_outside(ids)
-        size = 256 if ids.dtype == np.uint8 else MAX_ID + 1
-        one_area, one_edge = area_and_edge(ids, size)
-        area[:size] += one_area
-        edge[:size] += one_edge
-        sides.append(ids.size**0.5)
-    found = np.flatnonzero(area)
-    refuse_binary(found)
-    found = found[found != IGNORE_INDEX]
-    if not 1 <= len(found) <= MAX_CLASSES:
+    if ids.size and (ids.min() < 0 or ids.max() > MAX_ID):
+        listed, _ = _list_ids(ids[(ids < 0) | (ids > MAX_ID)])
         raise FrugalsegError(
-            f"The masks hold {len(found)} different ids (from 1 to {MAX_CLASSES} are possible). "
-            "Masks must be PNG files that hold the class id of each pixel."
+            f"id {listed} is not from 0 to {MAX_ID}. Save the mask with such ids, "
+            "255 where a pixel is to be ignored."
         )
-    pixels, side = float(area.sum()), float(np.mean(sides))
-    classes = [
-        SegmentationClass(
-            f"class_{id_}",
-            int(id_),
-            colour,
-            small_or_thin(float(area[id_]), float(edge[id_]), pixels, side) is not None,
-        )
-        for id_, colour in zip(found, distinct_colours(len(found)), strict=True)
-    ]
-    return ClassList(tuple(classes))
 
 
-def refuse_binary(ids: NDArray[np.integer]) -> None:
-    """Refuse masks of 0 and 255 alone: 255 would be ignored, and 1 was meant.
+def _list_ids(ids: NDArray[Any]) -> tuple[str, int]:
+    """The first five ids with their numbers of pixels, and how many ids there are."""
+    values, counts = np.unique(ids, return_counts=True)
+    pairs = list(zip(values, counts, strict=True))
+    listed = ", ".join(f"{value} ({count} pixels)" for value, count in pairs[:5])
+    more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
+    return listed + more, len(pairs)
 
-    Args:
-        ids: all ids that the masks hold.
 
-    Raises:
-        FrugalsegError: there is nothing but 255, or but 0 and 255.
-    """
-    if {int(i) for i in ids} in ({0, IGNORE_INDEX}, {IGNORE_INDEX}):
-        raise FrugalsegError(ONLY_BINARY)
+def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """(..., 3) colours as one number each."""
+    return rgb.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)

@@ -1,4 +1,4 @@
-"""Reading images of any usual kind as 8-bit RGB."""
+"""Read images of any usual kind as 8-bit RGB, with infrared on request; resize and write them."""
 
 import io
 import struct
@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from frugalseg.errors import FrugalsegError
+from frugalseg.files import atomic_replace
+
+Pixels = NDArray[np.uint8]
+Size = tuple[int, int]  # height and width
 
 IMAGE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".mpo"]
 )
-# Pillow takes an image beyond 90 million pixels for an attack and warns; panoramas and scans of
-# slides are larger. Twice this limit is refused.
-MAX_PIXELS = 1 << 30
+# Pillow warns of images above 90 million pixels, as a possible attack; panoramas and scans of
+# slides are larger. It refuses images of twice this limit.
 if Image.MAX_IMAGE_PIXELS is not None:
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS)
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, 1 << 30)
 
 _BROKEN = (
     OSError,
@@ -33,12 +36,12 @@ _BROKEN = (
     zlib.error,
     Image.DecompressionBombError,
 )
-_SWAPS_SIDES = (5, 6, 7, 8)
+_SWAPS_SIDES = (5, 6, 7, 8)  # EXIF orientations
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever Pillow raises on a broken file into one sentence that names the file."""
+    """Turn any error that Pillow raises on a broken file into one sentence that names the file."""
     try:
         yield
     except FileNotFoundError as error:
@@ -57,88 +60,47 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def read_image(path: Path | str, reduce: int = 1) -> NDArray[np.uint8]:
+def read_image(path: Path | str, reduce: int = 1, bands: int = 3) -> Pixels:
     """Read an image as 8-bit RGB, turned upright as its EXIF orientation says.
 
-    Grey images get three equal channels, of 16 bits the upper 8 are kept, transparency is laid on
-    white, palettes and CMYK are converted.
+    Grey images get three equal channels, of 16 bits the upper 8 are kept, transparent images are
+    laid on white, palettes and CMYK are converted.
 
     Args:
         path: the file.
-        reduce: 1, 2, 4 or 8: read so many times smaller. JPEG files are decoded at that size,
-            which is several times faster; others are averaged over `reduce` x `reduce` pixels.
+        reduce: 1, 2, 4 or 8: how many times smaller to read it. JPEG files are decoded at that
+            size, which is several times faster; others are averaged over squares of pixels.
+        bands: 3 for colour; 4 for colour and infrared at full size. The infrared band is either a
+            grey image (`infrared/a/b.png` beside `images/a/b.png` or `unlabelled/a/b.png`), or the
+            fourth of four bands of 8 bits in the file itself.
 
     Returns:
-        (ceil(H / reduce), ceil(W / reduce), 3). Pixel `i` covers the original's pixels from
+        (ceil(H / reduce), ceil(W / reduce), bands). Pixel `i` covers the original's pixels from
         `reduce * i`; in the last row and column it may cover fewer than `reduce`.
 
     Raises:
-        FrugalsegError: the file is missing, truncated or not an image.
+        FrugalsegError: the file is missing, truncated or not an image, or has no infrared band.
     """
     if reduce not in (1, 2, 4, 8):
         raise ValueError(f"reduce is {reduce}; it must be 1, 2, 4 or 8")
     path = Path(path)
-    with reading(path), Image.open(path) as image:
-        return _upright(image, reduce)
-
-
-def read_image_bytes(content: bytes, path: Path) -> NDArray[np.uint8]:
-    """Read an image from the content of its file, as :func:`read_image` does.
-
-    Args:
-        content: of the file.
-        path: its name, for messages.
-
-    Returns:
-        (H, W, 3).
-
-    Raises:
-        FrugalsegError: it is no image, or not whole.
-    """
-    with reading(path), Image.open(io.BytesIO(content)) as image:
-        return _upright(image, 1)
-
-
-def read_bands(path: Path | str, bands: int) -> NDArray[np.uint8]:
-    """Read an image of so many bands of 8 bits as they are, such as colour and infrared.
-
-    Args:
-        path: a file whose pixels have that many values (a TIFF or PNG file that other programs
-            take for colour and transparency).
-        bands: how many.
-
-    Returns:
-        (H, W, bands).
-
-    Raises:
-        FrugalsegError: the file cannot be read, or has another number of bands.
-    """
-    path = Path(path)
+    if bands == 3:
+        with reading(path), Image.open(path) as image:
+            return _upright(image, reduce)
+    if any((above.parent / "infrared").is_dir() for above in path.parents[:-1]):
+        return _with_infrared(path)
     with reading(path), Image.open(path) as image:
         pixels = np.array(ImageOps.exif_transpose(image))
     if pixels.ndim != 3 or pixels.shape[2] != bands or pixels.dtype != np.uint8:
-        there = pixels.shape[2] if pixels.ndim == 3 else 1
+        has = pixels.shape[2] if pixels.ndim == 3 else 1
         raise FrugalsegError(
-            f"{path} has {there} bands of {pixels.dtype}; {bands} of 8 bits are needed."
+            f"{path} has {has} bands of {pixels.dtype}; {bands} of 8 bits are needed."
         )
     return pixels
 
 
-def read_with_infrared(path: Path | str) -> NDArray[np.uint8]:
-    """Read an image with its infrared band, which lies beside it as a grey image.
-
-    `images/a/b.png` (or `unlabelled/a/b.png`) has its band in `infrared/a/b.png`.
-
-    Args:
-        path: the image, in a folder called images or unlabelled, or below one.
-
-    Returns:
-        (H, W, 4): red, green, blue, infrared.
-
-    Raises:
-        FrugalsegError: there is no such band, it is of another size, or a file is broken.
-    """
-    path = Path(path)
+def _with_infrared(path: Path) -> Pixels:
+    """Read an image and its infrared file, (H, W, 4)."""
     image = read_image(path)
     above = next((p for p in path.parents if p.name in ("images", "unlabelled")), None)
     if above is None:
@@ -153,12 +115,130 @@ def read_with_infrared(path: Path | str) -> NDArray[np.uint8]:
     return np.concatenate([image, band[..., :1]], 2)
 
 
-def _upright(image: Image.Image, reduce: int) -> NDArray[np.uint8]:
+def read_image_bytes(content: bytes, path: Path) -> Pixels:
+    """Read an image from the content of its file, as :func:`read_image` does.
+
+    Args:
+        content: the bytes of the file.
+        path: its name, for messages.
+
+    Returns:
+        (H, W, 3).
+
+    Raises:
+        FrugalsegError: it is not an image, or is truncated.
+    """
+    with reading(path), Image.open(io.BytesIO(content)) as image:
+        return _upright(image, 1)
+
+
+def check_image(image: NDArray[np.generic], bands: int = 3) -> Pixels:
+    """Check an array, and return it as :func:`read_image` would.
+
+    Raises:
+        FrugalsegError: the array is not (H, W, bands) uint8.
+    """
+    if image.ndim != 3 or image.shape[2] != bands or image.dtype != np.uint8:
+        raise FrugalsegError(
+            f"An image is (height, width, {bands}) of uint8, not {tuple(image.shape)} of "
+            f"{image.dtype}."
+        )
+    pixels: Pixels = np.ascontiguousarray(image)
+    return pixels
+
+
+def as_pixels(image: Path | str | NDArray[np.generic], bands: int = 3) -> Pixels:
+    """Read an image from a file, or check one that is an array.
+
+    Args:
+        image: a file, or (H, W, bands) uint8.
+        bands: see :func:`read_image`.
+
+    Raises:
+        FrugalsegError: the file cannot be read, or the array is not such an image.
+    """
+    if isinstance(image, np.ndarray):
+        return check_image(image, bands)
+    return read_image(image, bands=bands)
+
+
+def write_image(pixels: Pixels, path: Path, **options: int) -> None:
+    """Write an image atomically.
+
+    Args:
+        pixels: (H, W, 3), or (H, W) grey.
+        path: a .jpg or .png file; missing folders are made.
+        options: of Pillow for the format, such as `quality`.
+
+    Raises:
+        FrugalsegError: the file cannot be written.
+    """
+    with atomic_replace(path) as temporary:
+        kind = "JPEG" if path.suffix == ".jpg" else "PNG"
+        Image.fromarray(pixels).save(temporary, kind, **options)
+
+
+def scaled_size(size: Size, side: int) -> Size:
+    """Height and width of an image resized so that its shorter side is `side`; 0: as it is.
+
+    Args:
+        size: height and width.
+        side: pixels.
+    """
+    if not side:
+        return size
+    height, width = (max(1, round(length * side / min(size))) for length in size)
+    return height, width
+
+
+def resize_image(image: Pixels, size: Size) -> Pixels:
+    """Resize each band on its own, averaging if the image becomes smaller.
+
+    Args:
+        image: (H, W, C).
+        size: height and width.
+
+    Returns:
+        (*size, C).
+    """
+    if image.shape[:2] == tuple(size):
+        return image
+    # Pillow would take a fourth band for transparency and weight the colours by it
+    parts = [image[..., :3], image[..., 3]] if image.shape[2] == 4 else [image]
+    resized = [
+        np.asarray(Image.fromarray(part).resize(size[::-1], Image.Resampling.BILINEAR))
+        for part in parts
+    ]
+    return np.dstack(resized)
+
+
+def square(image: Pixels, size: int) -> Pixels:
+    """Resize the shorter side to `size` and cut out the centre.
+
+    Args:
+        image: (H, W, 1 or 3).
+        size: pixels.
+
+    Returns:
+        (size, size, 1 or 3).
+    """
+    height, width = image.shape[:2]
+    if (height, width) == (size, size):
+        return image
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    whole = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    box = (left, top, left + side, top + side)
+    small = whole.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(small).reshape(size, size, -1)
+
+
+def _upright(image: Image.Image, reduce: int) -> Pixels:
     """Decode, turn upright and convert an opened image, `reduce` times smaller."""
     width, height = image.size
     wanted = (-(-width // reduce), -(-height // reduce))
     if reduce > 1 and min(width, height) >= reduce:
-        # rounded down, since draft gives at least what it is asked for, and itself rounds up
+        # rounded down, since draft gives at least this size, and itself rounds up
         image.draft(None, (width // reduce, height // reduce))
     turned = ImageOps.exif_transpose(image)
     rgb = _to_rgb(turned)
@@ -183,7 +263,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def image_size(path: Path | str) -> tuple[int, int]:
+def image_size(path: Path | str) -> Size:
     """Height and width of an image after its EXIF rotation, without decoding it.
 
     Raises:
@@ -192,7 +272,7 @@ def image_size(path: Path | str) -> tuple[int, int]:
     return describe_image(path)[0]
 
 
-def describe_image(path: Path | str) -> tuple[tuple[int, int], str]:
+def describe_image(path: Path | str) -> tuple[Size, str]:
     """Height and width after EXIF rotation, and the pixel mode (as Pillow names it).
 
     Raises:

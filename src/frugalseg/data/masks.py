@@ -1,28 +1,35 @@
-"""Reading masks as class indices, and writing label images."""
+"""Read masks as class indices, write label images, and detect masks of 0 and 255 by mistake."""
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin
 
+from frugalseg.data.class_statistics import ONLY_BINARY, MaskStatistics, count_ids, mask_content
 from frugalseg.data.classes import IGNORE_INDEX, ClassList
 from frugalseg.data.images import reading
-from frugalseg.data.strange_ids import refuse_outside
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import replacing
+from frugalseg.files import atomic_replace
 
 MASK_SUFFIXES = frozenset([".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm"])
+BINARY = "masks of 0 and 255 alone"
+ADVICE = (
+    "Save the object as 1, or list it with id 255 in classes.csv; "
+    "if 255 is to be ignored, list it there as void,255,#808080,ignore."
+)
 
 
 def read_raw(path: Path | str) -> NDArray[np.integer]:
     """Read a mask as it is: ids, or colours.
 
     Args:
-        path: an image file without losses: 1, 8, 16 or 32 bits grey, palette, or colour.
+        path: a losslessly compressed image: 1, 8, 16 or 32 bits grey, palette, or colour.
 
     Returns:
-        (H, W) ids, for palette images the numbers of the colours; or (H, W, 3) colours.
+        (H, W) ids (of palette images the indices into the palette), or (H, W, 3) colours.
 
     Raises:
         FrugalsegError: the file is missing, truncated, not an image, a JPEG file, or holds
@@ -51,7 +58,7 @@ def read_raw(path: Path | str) -> NDArray[np.integer]:
 
 
 def _channels_of_16_bits(image: Image.Image, path: Path) -> bool:
-    """Whether an opened file has several channels of 16 bits, of which Pillow keeps the upper 8."""
+    """Whether an opened file has several channels of 16 bits; Pillow keeps only the upper 8."""
     if image.format == "PNG":
         with path.open("rb") as file:
             depth, colour_type = file.read(26)[24:]  # of the header, which always comes first
@@ -60,24 +67,6 @@ def _channels_of_16_bits(image: Image.Image, path: Path) -> bool:
         depths = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, ())
         return len(depths) > 1 and max(depths) > 8
     return False
-
-
-def only_ids(raw: NDArray[np.integer], path: Path | str) -> NDArray[np.integer]:
-    """What `read_raw` read, where it can be used without a class list.
-
-    Raises:
-        FrugalsegError: the mask holds colours, or an id below 0 or above 65535.
-    """
-    if raw.ndim == 3:
-        raise FrugalsegError(
-            f"{path} holds colours, not ids. "
-            "Say what they mean in a classes.csv (name,id,colour,target) in the folder."
-        )
-    try:
-        refuse_outside(raw)
-    except FrugalsegError as error:
-        raise FrugalsegError(f"{path}: {error}") from None
-    return raw
 
 
 def read_mask(path: Path | str, classes: ClassList) -> NDArray[np.uint8]:
@@ -101,15 +90,39 @@ def read_mask(path: Path | str, classes: ClassList) -> NDArray[np.uint8]:
 def encode_mask(
     raw: NDArray[np.integer], path: Path | str, classes: ClassList
 ) -> NDArray[np.uint8]:
-    """Class indices of what `read_raw` has read of a file.
+    """Turn what `read_raw` has read from a file into class indices.
 
     Raises:
-        FrugalsegError: as of `read_mask`.
+        FrugalsegError: as `read_mask` does.
     """
     try:
         if raw.ndim == 3:
             return classes.encode_colours(raw.astype(np.uint8))
         return classes.encode(raw)
+    except FrugalsegError as error:
+        raise FrugalsegError(f"{path}: {error}") from None
+
+
+def read_statistics(path: Path | str, classes: ClassList | None = None) -> MaskStatistics:
+    """Decode a mask once and count what it holds.
+
+    Args:
+        path: the mask.
+        classes: count by the indices of this list; without it, by the mask's own ids.
+
+    Raises:
+        FrugalsegError: as `read_mask` does; without classes, also if the mask holds colours.
+    """
+    raw = read_raw(path)
+    if classes is not None:
+        return count_ids(encode_mask(raw, path, classes), mask_content(raw))
+    if raw.ndim == 3:
+        raise FrugalsegError(
+            f"{path} holds colours, not ids. "
+            "Say what they mean in a classes.csv (name,id,colour,target) in the folder."
+        )
+    try:
+        return count_ids(raw)
     except FrugalsegError as error:
         raise FrugalsegError(f"{path}: {error}") from None
 
@@ -120,12 +133,12 @@ def write_labels(indices: NDArray[np.integer], path: Path | str, classes: ClassL
     Ids up to 255 make a palette image in the classes' colours, larger ones a 16-bit grey image.
 
     Args:
-        indices: (H, W) indices, 255 where there is no answer.
-        path: the PNG file; it appears when it is complete.
+        indices: (H, W) indices, 255 where the class is unknown.
+        path: the PNG file, written atomically.
         classes: the class list.
 
     Raises:
-        FrugalsegError: the place cannot be written, or the disk is full.
+        FrugalsegError: the file cannot be written, or the disk is full.
     """
     ids = classes.decode(indices)
     image = Image.fromarray(ids)
@@ -136,5 +149,55 @@ def write_labels(indices: NDArray[np.integer], path: Path | str, classes: ClassL
             if c.id < 256:
                 palette[c.id] = c.colour
         image.putpalette(palette.tobytes())
-    with replacing(Path(path)) as temporary:
+    with atomic_replace(Path(path)) as temporary:
         image.save(temporary, format="PNG", compress_level=3)
+
+
+class BinaryMasks:
+    """The masks of a folder that hold 0 and 255 alone, and whether that is a slip.
+
+    255 means void, unless it is a listed class; an object saved as 255 would be lost without a
+    word. It is taken for a slip if no mask holds anything but 0 and 255; and also if both
+
+    - no mask holds 255 beside another id than 0, which would show that it means void, and
+    - of the masks that hold 0 or 255 with an id that is not 0, more than half hold 0 and 255 alone.
+
+    So a few masks of background and void are not a slip, nor are many of them if void occurs beside
+    objects too, nor are masks of 255 alone, of images that nobody has labelled.
+
+    Args:
+        masks: the file of each mask and its content, as `mask_content` gives it; None if it could
+            not be read.
+
+    Attributes:
+        files: the masks of 0 and 255 alone.
+        alone: whether no mask holds anything but 0 and 255, and some hold 255.
+        suspect: whether 255 may be an object: in no mask is it void beside one.
+        slip: whether 255 is taken for an object.
+    """
+
+    def __init__(self, masks: Iterable[tuple[Path | None, str | None]]) -> None:
+        listed = list(masks)
+        counts = Counter(content for _, content in listed)
+        self.files = [path for path, content in listed if content == "binary" and path is not None]
+        self._sound = counts["plain"] + counts["colours"]
+        void = counts["void"]
+        self.alone = not (self._sound or void) and bool(self.files or counts["blank"])
+        self.suspect = bool(self.files) and not void
+        self.slip = self.alone or (self.suspect and len(self.files) > self._sound)
+
+    def sentence(self) -> str:
+        """What is wrong and what to do, if it is a slip."""
+        if self.alone:
+            return ONLY_BINARY
+        shown = len(self.files) + self._sound
+        return (
+            f"{len(self.files)} of the {shown} masks looked at that are not empty hold 0 and 255 "
+            f"alone, such as {self.files[0].name}, and 255 is ignored. {ADVICE}"
+        )
+
+
+def may_be_slips(classes: ClassList) -> bool:
+    """Whether 255 is ignored by default only: no class, mapping or option mentions it."""
+    listed = any(c.id == IGNORE_INDEX for c in classes.classes)
+    return not (listed or classes.fine or IGNORE_INDEX in classes.ignored_ids)

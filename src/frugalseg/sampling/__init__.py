@@ -1,4 +1,4 @@
-"""Where to look: functions on tensors that know no network, no file and no configuration."""
+"""Adaptive sampling: pure functions on tensors, without networks, files or configuration."""
 
 from frugalseg.sampling.boundaries import (
     boundary_density,

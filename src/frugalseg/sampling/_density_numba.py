@@ -1,8 +1,9 @@
-"""CPU kernels of equal-density sampling: placing the samples, and the gradient of that.
+"""CPU kernels of equal-density sampling: the placement of the samples and its gradient.
 
-Positions are kept as offsets from the uniform grid, which keeps them exact where nothing pulls, in
-the flat ringed planes of :mod:`._multigrid_numba`. For offsets the springs' own pull is the right
-side: between rows ``1 / (h - 1)`` apart, ``(vertical[k] - vertical[k - stride]) / (h - 1)``.
+Positions are stored as offsets from the uniform grid, which keeps them exact if nothing pulls, in
+the flat ringed planes of :mod:`._multigrid_numba`. For offsets the right side is the springs' pull
+on the uniform grid: for rows ``1 / (h - 1)`` apart, ``(vertical[k] - vertical[k - stride]) /
+(h - 1)``.
 """
 
 from typing import Any
@@ -31,7 +32,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def _middles(
     field: Any, r0: Array, r1: Array, c0: Array, c1: Array, cell: Array, a: Array, b: Array
 ) -> None:
-    """Cell and place in it, of cells that tile the unit square, of the middle of each pair."""
+    """The cell that holds the middle of each pair, and its place in it; cells tile the square."""
     rows, columns = field.shape
     f = r0.dtype.type
     half, zero = f(0.5), f(0)
@@ -50,6 +51,7 @@ def _middles(
 
 @njit(cache=True, fastmath=True)
 def _bilinear(field: Array, columns: int, cell: Array, a: Array, b: Array, out: Array) -> None:
+    """Read the flat ``field`` bilinearly at the places that :func:`_middles` gave."""
     right, below, across = field[1:], field[columns:], field[columns + 1 :]
     for k in range(a.size):
         q = np.uint32(cell[k])
@@ -92,6 +94,7 @@ def _pull_of_offsets(
     offset: Array, out: Array, v: Array, across: Array, free: Array, h: int, w: int, axis: int,
     right: Array,
 ) -> None:  # fmt: skip
+    """``out`` is the pull of all springs on the free nodes of ``offset``; ``right`` is scratch."""
     s = w + 2
     n = offset.size - 2 * s
     if axis == 0:
@@ -126,6 +129,7 @@ def _enlarge(x: Array, coarse: Any, out: Array, size: Any) -> None:
 
 @njit(cache=True, fastmath=True)
 def _add(x: Array, theta: float, y: Array, out: Array) -> None:
+    """``out = x + theta * y``."""
     t = x.dtype.type(theta)
     for k in range(x.size):
         out[k] = x[k] + t * y[k]
@@ -139,14 +143,14 @@ def _folds(r: Array, c: Array, h: int, w: int) -> bool:
         k = i * s + 1
         r0, r1, c0, c1 = r[k : k + w], r[k + s : k + s + w], c[k : k + w], c[k + s : k + s + w]
         r2, r3, c2, c3 = r0[1:], r1[1:], c0[1:], c1[1:]
-        least = r.dtype.type(1)
+        area = r.dtype.type(1)
         for j in range(w - 1):
             # sides of the quadrilateral: top, bottom, left, right
             ty, tx, by, bx = r2[j] - r0[j], c2[j] - c0[j], r3[j] - r1[j], c3[j] - c1[j]
             ly, lx, ry, rx = r1[j] - r0[j], c1[j] - c0[j], r3[j] - r2[j], c3[j] - c2[j]
-            least = min(least, min(tx * ly - ty * lx, tx * ry - ty * rx))
-            least = min(least, min(bx * ly - by * lx, bx * ry - by * rx))
-        if not least > 0:
+            area = min(area, min(tx * ly - ty * lx, tx * ry - ty * rx))
+            area = min(area, min(bx * ly - by * lx, bx * ry - by * rx))
+        if not area > 0:
             return True
     return False
 
@@ -155,11 +159,11 @@ def _folds(r: Array, c: Array, h: int, w: int) -> bool:
 def equal_density(
     rho: Array, out: Array, sizes: Array, masks: Array, uniform: Array, steps: int, damping: float
 ) -> bool:  # fmt: skip
-    """Fill ``out (h, w, 2)`` with the placement; tell whether a cell is folded.
+    """Fill ``out (h, w, 2)`` with the placement; return whether a cell is folded.
 
     Nested iteration: damped steps on each grid from a coarse one to the finest, each with its own
-    ``rho (levels, a, b)``, and one V-cycle a step in place of a solve: the springs change with
-    every step, and little by little the solution follows. ``sizes, masks, uniform`` are those of
+    ``rho (levels, a, b)``. A single V-cycle replaces the solve of each step: the springs change
+    with every step, and the solution follows gradually. ``sizes, masks, uniform`` are those of
     :func:`grid_levels`.
     """
     planes, scratch = workspace(sizes, rho)
@@ -239,7 +243,7 @@ def _energy_slope(x: Array, y: Array, step: int, s: int, out: Array) -> None:
 def _gather_pulls(
     base: Array, weight_v: Array, weight_h: Array, to_v: Array, to_h: Array, s: int, out: Array
 ) -> None:
-    """``base`` plus what each node gets of its four pairs."""
+    """``base`` plus the pulls of each node's four pairs."""
     n = base.size - 2 * s
     vw, vt, vw_up, vt_up = weight_v[s:], to_v[s:], weight_v[:n], to_v[:n]
     hw, ht, hw_left, ht_left = weight_h[s:], to_h[s:], weight_h[s - 1 :], to_h[s - 1 :]
@@ -273,8 +277,8 @@ def equal_density_gradient(
 
     With ``phi = step(phi, rho)``, J the step's Jacobian by phi, A the springs' matrix and K the
     change of their pull with phi: ``u = gradient + J^T u`` and ``A y = u`` make one linear system,
-    ``(A - K) y = gradient``. It is solved by the damped iteration that found phi, a V-cycle for A
-    at each turn; then rho gets what the springs' energy holds of y.
+    ``(A - K) y = gradient``. It is solved by the damped iteration that found phi, with a V-cycle
+    for A at each step; then the derivative of the springs' energy, weighted by y, goes to rho.
     """
     h, w = phi.shape[0], phi.shape[1]
     s, end = w + 2, sizes[1, 2]
@@ -323,7 +327,7 @@ def equal_density_gradient(
         if turn == 0:
             first = size
             _add(start.ravel(), 1.0, moved.ravel(), start.ravel())
-        if not size <= 1e6 * first:  # not a fixed point: the gradient of one step has to do
+        if not size <= 1e6 * first:  # not a fixed point: take the gradient of a single step
             copy(start.ravel(), y.ravel())
             break
         _add(y.ravel(), damping, moved.ravel(), y.ravel())

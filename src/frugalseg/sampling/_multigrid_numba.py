@@ -6,17 +6,17 @@ same springs: ``A x = b`` at the free nodes, ``(A x)_k = sum of stiffness * (x_k
 
 Every node array is flat, ``(h + 2) * (w + 2)`` long with a ring of zeros around the grid: node
 ``(i, j)`` is at ``(i + 1) * stride + j + 1``, ``stride = w + 2``. So a neighbour is a shift, the
-border needs no case (springs to the ring have stiffness 0), and each pass is one long loop over
-shifted slices that compilers turn into vector instructions. What must not move is masked.
+border is no special case (springs to the ring have stiffness 0), and each pass is one long loop
+over shifted slices that compilers turn into vector instructions. Fixed nodes are masked.
 ``vertical[k]`` joins k and ``k + stride``, ``horizontal[k]`` joins k and ``k + 1``.
 
 Level 0 is the grid itself; each next level keeps every second node and the last, with stiffnesses
 in series along a line and spread over the lines dropped beside it. Planes of all levels lie one
 after the other in one array.
 
-Where stiffnesses differ by orders of magnitude from node to node, such coarse grids can push too
-far. So a V-cycle serves only as the (symmetric, positive) preconditioner of conjugate gradients,
-which then converge whatever the stiffnesses.
+If stiffnesses differ by orders of magnitude from node to node, such coarse grids can push too far.
+So a V-cycle serves only as the (symmetric, positive) preconditioner of conjugate gradients, which
+converge whatever the stiffnesses.
 """
 
 from functools import lru_cache
@@ -36,10 +36,10 @@ PLANES = 6
 
 @lru_cache(maxsize=16)
 def grid_levels(h: int, w: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
-    """What the kernels need to know of a grid, whatever its springs.
+    """The part of a problem that depends on the grid alone, not on its springs.
 
     Returns:
-        ``(levels + 1, 3)``: h, w and where the level begins, the last row only where all end;
+        ``(levels + 1, 3)``: h, w and offset of each level; the last row holds the total length;
         ``(2 coordinates, 2 colours, total)``: 1 at free nodes of a chessboard's colour;
         ``(2, total)``: coordinates of the uniform grids.
     """
@@ -67,7 +67,7 @@ def grid_levels(h: int, w: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Arr
 
 @njit(cache=True)
 def copy(source: Array, goal: Array) -> None:
-    """``goal[:] = source``, which would compile a text for its error message: seconds."""
+    """``goal[:] = source``; that would take seconds more to compile, for its error message."""
     for k in range(goal.size):
         goal[k] = source[k]
 
@@ -90,6 +90,7 @@ def _relax(
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def _residual(x: Array, out: Array, b: Array, v: Array, h: Array, mask: Array, s: int) -> None:
+    """``out = mask * (b - A x)``."""
     n = x.size - 2 * s
     up, left, mid, right, down = x[:n], x[s - 1 :], x[s:], x[s + 1 :], x[2 * s :]
     v_up, v_down, h_left, h_right = v[:n], v[s:], h[s - 1 :], h[s:]
@@ -103,7 +104,7 @@ def _residual(x: Array, out: Array, b: Array, v: Array, h: Array, mask: Array, s
 
 @njit(cache=True, fastmath=True)
 def _add_columns(fine: Array, w: int, coarse: Array, cw: int) -> None:
-    """One row to every second node: each dropped node gives half to either side."""
+    """Reduce a row to every second node: each dropped node gives half to either side."""
     half = fine.dtype.type(0.5)
     before, after = fine[1:], fine[3:]
     mid = fine[2:]
@@ -123,7 +124,7 @@ def _add_columns(fine: Array, w: int, coarse: Array, cw: int) -> None:
 
 @njit(cache=True, fastmath=True)
 def _row_weights(ci: int, h: int) -> Any:
-    """Fine row of a coarse one, and the weights of the rows before and after it."""
+    """The fine row of a coarse row, and the weights of the rows before and after it."""
     f = min(2 * ci, h - 1)
     return f, 0.5 * (f % 2 == 0 and f > 0), 0.5 * (f + 1 < h - 1)
 
@@ -140,6 +141,7 @@ def _add_rows(fine: Array, s: int, f: int, before: float, after: float, out: Arr
 
 @njit(cache=True)
 def _restrict(fine: Array, h: int, w: int, coarse: Array, ch: int, cw: int, row: Array) -> None:
+    """Fill ``coarse``, the adjoint of :func:`_prolong`; ``row`` is scratch."""
     for ci in range(ch):
         f, before, after = _row_weights(ci, h)
         _add_rows(fine, w + 2, f, before, after, row, w)
@@ -175,6 +177,7 @@ def _prolong(coarse: Array, ch: int, cw: int, fine: Array, h: int, w: int, wide:
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def _series(first: Array, second: Array, step: int, out: Array, n: int) -> None:
+    """Stiffness of ``n`` pairs of springs in series."""
     for c in range(n):
         a, b = first[step * c], second[step * c]
         out[c] = a * b / (a + b)
@@ -216,17 +219,16 @@ def _coarsen_horizontal(
 @njit(cache=True, fastmath=True, error_model="numpy")
 def _invert_diagonal(v: Array, h: Array, inverse: Array, s: int) -> None:
     n = v.size - 2 * s
-    # nodes of the ring have no spring; masks keep them in place
-    least = v.dtype.type(1e-30)
+    tiny = v.dtype.type(1e-30)  # nodes of the ring have no spring; masks keep them in place
     v_up, v_down, h_left, h_right = v[:n], v[s:], h[s - 1 :], h[s:]
     out = inverse[s:]
     for k in range(n):
-        out[k] = 1 / (least + v_up[k] + v_down[k] + h_left[k] + h_right[k])
+        out[k] = 1 / (tiny + v_up[k] + v_down[k] + h_left[k] + h_right[k])
 
 
 @njit(cache=True)
 def prepare(planes: Array, sizes: Array, first: int, row: Array) -> None:
-    """Coarser springs and all inverse diagonals from the springs of level ``first``."""
+    """Compute coarser springs and all inverse diagonals from the springs of level ``first``."""
     for level in range(first, len(sizes) - 1):
         h, w, begin = sizes[level]
         end = sizes[level + 1, 2]
@@ -254,7 +256,7 @@ def v_cycle(planes: Array, masks: Array, sizes: Array, first: int, axis: int, ro
     RIGHT has to be zero at nodes of this coordinate that are fixed.
     """
     last = len(sizes) - 2
-    # one loop down and up again, so that each kernel is compiled in at one place only
+    # one loop goes down and up again, so that each kernel is compiled into one place only
     for visit in range(2 * (last - first) + 1):
         level = min(first + visit, 2 * last - first - visit)
         h, w, begin = sizes[level]
@@ -271,7 +273,8 @@ def v_cycle(planes: Array, masks: Array, sizes: Array, first: int, axis: int, ro
             sweeps = 2
         else:
             _relax_from_zero(other, b, inverse, masks[axis, 0, begin:end])
-            # then black; on the coarsest level many, mirrored in time to keep the cycle symmetric
+            # the black half-sweep follows; on the coarsest level many, in an order that mirrors
+            # itself, to keep the cycle symmetric
             sweeps = 1 if level < last else 2 * (max(h, w) // 2 * 2 + 4) - 1
         for t in range(sweeps):
             black = t == 0 if upwards else (t % 2 == 0) == (t < sweeps // 2 + 1)
@@ -300,14 +303,14 @@ def conjugate_gradients(
 ) -> None:  # fmt: skip
     """Improve ``x`` by at most ``cycles`` preconditioned steps; ``residual`` follows.
 
-    ``first`` is 0, the finest level. Ends once a step moves no node by more than ``tolerance`` of
-    the largest coordinate.
+    ``first`` is 0, the finest level. Stops as soon as a step moves no node by more than
+    ``tolerance`` of the largest coordinate.
     """
     end = sizes[1, 2]
     s = sizes[0, 1] + 2
     v, across = planes[VERTICAL, :end], planes[HORIZONTAL, :end]
     b, z, moved = planes[RIGHT, :end], planes[SOLUTION, :end], planes[SCRATCH, :end]
-    direction, nothing = np.zeros_like(x), np.zeros_like(x)
+    direction, zero = np.zeros_like(x), np.zeros_like(x)
     free = masks[axis, 0, :end] + masks[axis, 1, :end]
     power = 0.0
     for _ in range(cycles):
@@ -320,7 +323,7 @@ def conjugate_gradients(
         power = new_power
         for k in range(end):
             direction[k] = z[k] + share * direction[k]
-        _residual(direction, moved, nothing, v, across, free, s)
+        _residual(direction, moved, zero, v, across, free, s)
         curvature = -dot(direction, moved)
         if not curvature > 0.0:
             break
@@ -346,14 +349,14 @@ def workspace(sizes: Array, like: Array) -> Any:
 
 @njit(cache=True, nogil=True)
 def solve_springs(
-    vertical: Array, horizontal: Array, right: Array, x: Array, masks: Array, sizes: Array,
-    cycles: int, tolerance: float,
+    vertical: Array, horizontal: Array, x: Array, masks: Array, sizes: Array, cycles: int,
+    tolerance: float,
 ) -> None:  # fmt: skip
-    """Solve both coordinates for given springs, in place.
+    """Bring springs to rest: improve both coordinates ``x (2, h, w)`` in place.
 
-    ``vertical (h - 1, w)``, ``horizontal (h, w - 1)``, ``right`` and ``x (2, h, w)``; the fixed
-    sides of ``x`` are kept. Stops after ``cycles`` steps, or once a step moves nothing by more
-    than ``tolerance`` of the largest value.
+    ``vertical (h - 1, w)`` and ``horizontal (h, w - 1)`` are the stiffnesses; the fixed sides of
+    ``x`` are kept. Stops after ``cycles`` steps, or as soon as a step moves no node by more than
+    ``tolerance`` of the largest coordinate.
     """
     h, w = x.shape[1], x.shape[2]
     s, first = w + 2, sizes[0, 2]  # a constant 0 would be compiled as a case of its own
@@ -368,13 +371,12 @@ def solve_springs(
                 planes[HORIZONTAL, k] = horizontal[i, j]
     prepare(planes, sizes, first, row)
     for axis in range(2):
-        y, b, residual = np.zeros(end, x.dtype), np.zeros(end, x.dtype), np.zeros(end, x.dtype)
+        y, zero, residual = np.zeros(end, x.dtype), np.zeros(end, x.dtype), np.zeros(end, x.dtype)
         free = masks[axis, 0, :end] + masks[axis, 1, :end]
         for i in range(h):
             for j in range(w):
                 y[(i + 1) * s + j + 1] = x[axis, i, j]
-                b[(i + 1) * s + j + 1] = right[axis, i, j]
-        _residual(y, residual, b, planes[VERTICAL, :end], planes[HORIZONTAL, :end], free, s)
+        _residual(y, residual, zero, planes[VERTICAL, :end], planes[HORIZONTAL, :end], free, s)
         conjugate_gradients(y, residual, planes, masks, sizes, first, axis, row, cycles, tolerance)
         for i in range(h):
             for j in range(w):

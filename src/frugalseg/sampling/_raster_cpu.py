@@ -1,10 +1,6 @@
-"""Rasters of the triangulated grid of samples on the CPU, in bands on torch's number of threads.
-
-Numba's own threads are not used: after a fork, as in a loader's workers, they end the process.
-"""
+"""Rasters of the triangulated grid of samples on the CPU, in bands on torch's number of threads."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,28 +8,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frugalseg._threads import run_tasks, split_range
 from frugalseg.sampling import _raster_numba as kernels
 
 Array = NDArray[Any]
 
 
-def _in_bands(work: Callable[[int, int, int], None], images: int, length: int, least: int) -> None:
-    """Call work(image, first, last) over bands of `length` lines, on torch's number of threads."""
+def _in_bands(work: Callable[[int, int, int], None], images: int, length: int, grain: int) -> None:
+    """Call work(image, first, last) over bands of at least `grain` of each image's lines."""
     threads = torch.get_num_threads()
-    # several bands a thread, as crowded regions take longer than others
-    bands = 1 if threads == 1 else max(1, min(4 * threads, length // least))
-    edges = [length * k // bands for k in range(bands + 1)]
-    tasks = [(n, edges[k], edges[k + 1]) for n in range(images) for k in range(bands)]
-    if min(threads, len(tasks)) == 1:
-        for task in tasks:
-            work(*task)
-        return
-    with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
-        for done in [pool.submit(work, *task) for task in tasks]:
-            done.result()
+    # several bands for each thread, as crowded regions take longer than others
+    bands = split_range(length, 1 if threads == 1 else min(4 * threads, length // grain))
+    run_tasks(work, [(n, *band) for n in range(images) for band in bands])
 
 
 def _split_all(nodes: Array) -> tuple[Array, Array]:
+    """The diagonal of each quad, and the rows that each line of quads touches."""
     n, h, w, _ = nodes.shape
     splits = np.empty((n, h - 1, w - 1), np.uint8)
     extent = np.empty((n, h - 1, 2), np.int64)
@@ -46,6 +36,7 @@ def _split_all(nodes: Array) -> tuple[Array, Array]:
 
 
 def _paint(points: Array, splits: Array, extent: Array, size: tuple[int, int], shift: int) -> Array:
+    """Number of the triangle at each pixel, (N, H, W) int32."""
     out = np.zeros((len(points), *size), np.int32)
 
     def work(k: int, first: int, last: int) -> None:
@@ -53,12 +44,6 @@ def _paint(points: Array, splits: Array, extent: Array, size: tuple[int, int], s
 
     _in_bands(work, len(points), size[0], 16)
     return out
-
-
-def triangles(nodes: Tensor, size: tuple[int, int], shift: int) -> Tensor:
-    """Number of the triangle that answers for each pixel, (N, H, W) int32."""
-    points = nodes.numpy()
-    return torch.from_numpy(_paint(points, *_split_all(points), size, shift))
 
 
 def raster(
@@ -111,7 +96,7 @@ def scatter(grad: Tensor, corners: Tensor, weights: Tensor, nodes: Tensor, shift
 def argmax(
     scores: Tensor, nodes: Tensor, size: tuple[int, int], shift: int, dtype: torch.dtype
 ) -> Tensor:
-    """Best class of each pixel, (N, H, W), without the scores of the pixels."""
+    """Best class of each pixel, (N, H, W), without storing the scores of the pixels."""
     n, channels = scores.shape[:2]
     planes = scores.detach().flatten(2).contiguous().numpy()
     points = nodes.numpy()

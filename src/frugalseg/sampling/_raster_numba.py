@@ -1,17 +1,16 @@
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
 """Kernels for the triangulated grid of samples on the CPU; `_raster_cpu` calls them.
 
-Nodes come as integers, in fractions of a pixel (`interpolation.snap`), so that every test of
-"inside" is exact: neighbouring triangles leave no pixel between them, and all devices agree.
-Each kernel computes one band of pixel rows (or nodes, or channels) of one image and releases the
-interpreter's lock. All are in this one file, as Numba's cache notices changes file by file.
+Nodes are integers, in fractions of a pixel (`interpolation.snap`), so that "inside" is exact: no
+pixel lies between neighbouring triangles, and all devices agree. Each kernel computes a band of
+rows (or nodes, or channels) of an image and releases Python's lock. All are in one file: Numba's
+cache notices changes file by file.
 """
 
 import numpy as np
 from numba import njit
 
 BD = 1  # the quad a b / d c is split along b-d, not a-c
-CONVEX = 2
+CONVEX = 2  # the quad is convex
 HUGE = 1e30
 FAR = 1 << 62
 TIE = 1e-12  # relative; below it two diagonals are equally good
@@ -27,7 +26,7 @@ def _cross(ar, ac, br, bc, cr, cc):
 
 @_jit
 def split(nodes, splits, extent):
-    """Choose the diagonal of each quad and note the rows each line of quads touches."""
+    """Choose the diagonal of each quad and store the rows that each line of quads touches."""
     for i in range(splits.shape[0]):
         extent[i, 0] = min(nodes[i, :, 0].min(), nodes[i + 1, :, 0].min())
         extent[i, 1] = max(nodes[i, :, 0].max(), nodes[i + 1, :, 0].max())
@@ -67,6 +66,7 @@ def _corners(i, j, second, split, w):
 
 @_jit
 def _places(flat, p, q, s):
+    """Rows and columns of three nodes."""
     return flat[p, 0], flat[p, 1], flat[q, 0], flat[q, 1], flat[s, 0], flat[s, 1]
 
 
@@ -90,7 +90,7 @@ def _widen(pr, pc, qr, qc, shift, first, last, left, right):
             left[r] = min(left[r], low)
             right[r] = max(right[r], high)
         return
-    # whole steps and remainder, carried from row to row: one division an edge, not one a row
+    # whole steps and remainder, carried from row to row: one division for each edge, not each row
     start = ((begin << shift) - pr) * run
     column, rest = pc + start // rise, start % rise
     step, more = (run << shift) // rise, (run << shift) % rise
@@ -106,7 +106,7 @@ def _widen(pr, pc, qr, qc, shift, first, last, left, right):
 
 @_jit
 def _rows(lowest, highest, shift, first, last):
-    """Pixel rows between two heights, within first..last (empty where begin > end)."""
+    """Pixel rows between two heights, within first..last (empty if begin > end)."""
     return max(first, (lowest + (1 << shift) - 1) >> shift), min(last, highest >> shift)
 
 
@@ -188,7 +188,7 @@ def weigh(nodes, splits, shift, first, last, triangles, corners, weights):
 
 @_jit
 def winners(scores, first, last, rows, winners):
-    """Copy scores (C, nodes) of nodes first..last-1 to rows (nodes, C); note each one's winner.
+    """Copy scores (C, nodes) of nodes first..last-1 to rows (nodes, C); store each node's winner.
 
     Infinite scores become finite, so that a weight of zero does not make NaN of them.
     """
@@ -204,12 +204,12 @@ def winners(scores, first, last, rows, winners):
 
 @_jit
 def _wins(score, other, lower):
-    """Whether a class beats another one; where equal, the lower one does."""
+    """Whether a class beats another; of equal ones the lower wins."""
     return (score > other) | ((score == other) & lower)
 
 
 @_jit
-def _candidates(rows, p, q, s, winners, found):
+def _candidates(rows, p, q, s, winners, classes):
     """Classes that none of the corners' winners beats at all three corners, in ascending order.
 
     Exact, as scores are linear within the triangle.
@@ -224,7 +224,7 @@ def _candidates(rows, p, q, s, winners, found):
         beaten = _wins(pi, x, i < m) & _wins(qi, y, i < m) & _wins(si, z, i < m)
         beaten |= _wins(pj, x, j < m) & _wins(qj, y, j < m) & _wins(sj, z, j < m)
         beaten |= _wins(pk, x, k < m) & _wins(qk, y, k < m) & _wins(sk, z, k < m)
-        found[count] = m
+        classes[count] = m
         count += 0 if beaten else 1
     return count
 
@@ -232,12 +232,12 @@ def _candidates(rows, p, q, s, winners, found):
 # One long function on purpose: cut into smaller ones, it took 1.2 to 1.5 times as long.
 @_jit
 def _compete(
-    flat, rows, p, q, s, area, shift, begin, end, first, left, right, found, count, line, few, out
+    flat, rows, p, q, s, area, shift, begin, end, first, left, right, classes, count, line, few, out
 ):
     """Fill a triangle's spans with the best of the candidate classes, row by row.
 
-    Along a row only those classes are compared pixel by pixel that the winners of its two ends do
-    not beat at both ends.
+    A row compares pixel by pixel only the classes that the winners of its two ends do not beat at
+    both ends.
     """
     pr, pc, qr, qc, sr, sc = _places(flat, p, q, s)
     inverse = 1.0 / np.float64(area)
@@ -247,7 +247,7 @@ def _compete(
     slope, start, finish, kept = line[0], line[1], line[2], line[3]
     at_p, at_q, at_s = line[4], line[5], line[6]
     for n in range(count):
-        at_p[n], at_q[n], at_s[n] = rows[p, found[n]], rows[q, found[n]], rows[s, found[n]]
+        at_p[n], at_q[n], at_s[n] = rows[p, classes[n]], rows[q, classes[n]], rows[s, classes[n]]
         slope[n] = tp * at_p[n] + tq * at_q[n] + ts * at_s[n]
     for r in range(begin, end + 1):
         x0, x1 = left[r - first], right[r - first]
@@ -268,7 +268,7 @@ def _compete(
             one_start = max(start[n], one_start)
             other = n if finish[n] > other_finish else other
             other_finish = max(finish[n], other_finish)
-        before, after = found[one], found[other]
+        before, after = classes[one], classes[other]
         if one == other:
             for step in range(steps + 1):
                 out[r, x0 + step] = before
@@ -295,7 +295,7 @@ def _compete(
             continue
         for n in range(number):
             m = int(kept[n])
-            few[n], start[n], finish[n] = found[m], start[m], slope[m]
+            few[n], start[n], finish[n] = classes[m], start[m], slope[m]
         for step in range(1, steps):
             best, winner = start[0] + step * finish[0], few[0]
             for n in range(1, number):
@@ -307,9 +307,9 @@ def _compete(
 
 @_jit
 def _uniform_run(winners, flat, i, j, w):
-    """End of the run of upright rectangles from quad (i, j) on whose corners have one winner.
+    """End of the run of upright rectangles, from quad (i, j) on, whose corners share one winner.
 
-    In a grid that is not moved, most quads are in long runs; j where there is none.
+    Most quads of a uniform grid are in long runs. Returns j if there is no run.
     """
     a = i * w + j
     top, bottom = flat[a, 0], flat[a + w, 0]
@@ -333,7 +333,7 @@ def paint_classes(rows, winners, nodes, splits, extent, shift, first, last, out)
     h, w = nodes.shape[0], nodes.shape[1]
     flat = nodes.reshape(h * w, 2)
     left, right = np.empty((2, last - first + 1), np.int64)
-    found = np.empty(rows.shape[1] + 1, np.int64)
+    classes = np.empty(rows.shape[1] + 1, np.int64)
     line = np.empty((7, rows.shape[1] + 1), np.float64)
     few = np.empty(rows.shape[1] + 1, np.int64)
     for i in range(h - 1):
@@ -368,10 +368,10 @@ def paint_classes(rows, winners, nodes, splits, extent, shift, first, last, out)
                 if winners[p] == winners[q] == winners[s]:
                     _fill(out, begin, end, first, left, right, winners[p])
                     continue
-                count = _candidates(rows, p, q, s, winners, found)
+                count = _candidates(rows, p, q, s, winners, classes)
                 _compete(
                     flat, rows, p, q, s, area, shift, begin, end, first, left, right,
-                    found, count, line, few, out,
+                    classes, count, line, few, out,
                 )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
 """Rasters of the triangulated grid of samples on a GPU; the same answers as `_raster_cpu`.
 
-Nodes come as integers, in fractions of a pixel (`interpolation.snap`), so "inside" is exact. The
+Nodes are integers, in fractions of a pixel (`interpolation.snap`), so "inside" is exact. The
 backward pass adds quad by quad in a fixed order, without atomic additions, so that the same input
 gives the same gradient.
 """
@@ -15,10 +14,10 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional as F
 
-PIXELS = 256  # a program, where programs go over pixels or quads one by one
-TILE_ROWS, TILE_COLUMNS = 8, 16  # of the image at a time, where a program owns a quad
+PIXELS = 256  # for each program that goes over pixels or quads one by one
+TILE_ROWS, TILE_COLUMNS = 8, 16  # pixels that a program takes at a time if it owns a quad
 HUGE = 1e30
-CHANNELS = 8  # a program of the backward pass
+CHANNELS = 8  # for each program of the backward pass
 
 _jit: Callable[[Any], Any] = triton.jit
 
@@ -31,12 +30,13 @@ def _cross(ar, ac, br, bc, cr, cc):
 
 @_jit
 def _alike(x, y):
+    """Whether both are above 0 or both below."""
     return ((x > 0) & (y > 0)) | ((x < 0) & (y < 0))
 
 
 @_jit
 def _corner_a(quad, h, w):
-    """Image of a quad (numbered over the whole batch) and its first node, numbered in the image."""
+    """Image and first node of a quad; quads count over the whole batch, nodes in the image."""
     image = quad // ((h - 1) * (w - 1))
     quad = quad % ((h - 1) * (w - 1))
     return image, quad // (w - 1) * w + quad % (w - 1)
@@ -44,7 +44,7 @@ def _corner_a(quad, h, w):
 
 @_jit
 def _split_kernel(nodes, splits, quads, h, w, BLOCK: tl.constexpr):
-    """1 where a quad is split along b-d, 0 along a-c."""
+    """1 for quads split along b-d, 0 for those split along a-c."""
     quad = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = quad < quads
     image, a = _corner_a(quad, h, w)
@@ -66,7 +66,7 @@ def _split_kernel(nodes, splits, quads, h, w, BLOCK: tl.constexpr):
 
 @_jit
 def _holds(pr, pc, qr, qc, sr, sc, y, x):
-    """Whether a triangle, its edges included, holds a place; one without area holds nothing."""
+    """Whether a triangle, edges included, holds a place; a triangle without area holds none."""
     area = _cross(pr, pc, qr, qc, sr, sc)
     one = _cross(qr, qc, sr, sc, y, x)
     two = _cross(sr, sc, pr, pc, y, x)
@@ -82,21 +82,13 @@ def _extent(lowest, highest, shift):
 
 
 @_jit
-def _paint_kernel(
-    nodes, splits, numbers, h, w, height, width, shift, ROWS: tl.constexpr, COLUMNS: tl.constexpr
-):
-    """Write the number of each triangle of a quad to the pixels it holds; the highest stays."""
-    quad = tl.program_id(0)
+def _load_quad(nodes, quad, h, w, shift):
+    """A quad's image, first node, corners a to d, and first and last pixel row and column."""
     image, a = _corner_a(quad, h, w)
     at = nodes + 2 * (image.to(tl.int64) * h * w + a)
     ar, ac, br, bc = tl.load(at), tl.load(at + 1), tl.load(at + 2), tl.load(at + 3)
     at += 2 * w
     dr, dc, cr, cc = tl.load(at), tl.load(at + 1), tl.load(at + 2), tl.load(at + 3)
-    bd = tl.load(splits + quad) != 0
-    xr, xc = tl.where(bd, dr, cr), tl.where(bd, dc, cc)
-    yr, yc = tl.where(bd, br, ar), tl.where(bd, bc, ac)
-    number = 2 * (quad % ((h - 1) * (w - 1)))
-    out = numbers + image.to(tl.int64) * height * width
     top, bottom = _extent(
         tl.minimum(tl.minimum(ar, br), tl.minimum(cr, dr)),
         tl.maximum(tl.maximum(ar, br), tl.maximum(cr, dr)),
@@ -107,6 +99,23 @@ def _paint_kernel(
         tl.maximum(tl.maximum(ac, bc), tl.maximum(cc, dc)),
         shift,
     )
+    return image, a, ar, ac, br, bc, cr, cc, dr, dc, top, bottom, left, right
+
+
+@_jit
+def _paint_kernel(
+    nodes, splits, numbers, h, w, height, width, shift, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+):
+    """Write the number of each triangle of a quad to the pixels it holds; the highest stays."""
+    quad = tl.program_id(0)
+    image, _, ar, ac, br, bc, cr, cc, dr, dc, top, bottom, left, right = _load_quad(
+        nodes, quad, h, w, shift
+    )
+    bd = tl.load(splits + quad) != 0
+    xr, xc = tl.where(bd, dr, cr), tl.where(bd, dc, cc)
+    yr, yc = tl.where(bd, br, ar), tl.where(bd, bc, ac)
+    number = 2 * (quad % ((h - 1) * (w - 1)))
+    out = numbers + image.to(tl.int64) * height * width
     for r0 in range(top, bottom + 1, ROWS):
         for c0 in range(left, right + 1, COLUMNS):
             row = r0 + tl.arange(0, ROWS)[:, None]
@@ -121,7 +130,7 @@ def _paint_kernel(
 
 @_jit
 def _triangle_at(nodes, splits, numbers, pixel, inside, h, w, height, width, shift):
-    """Image, corners and barycentric weights of the triangles that answer for pixels."""
+    """Image, corners and barycentric weights of the triangle at each pixel."""
     number = tl.load(numbers + pixel, inside, 0)
     image = pixel // (height * width)
     place = pixel % (height * width)
@@ -154,13 +163,13 @@ def _weigh_kernel(
     _, p, q, s, wp, wq, ws = _triangle_at(
         nodes, splits, numbers, pixel, inside, h, w, height, width, shift
     )
-    kind = weights.dtype.element_ty
+    dtype = weights.dtype.element_ty
     tl.store(corners + 3 * pixel, p, inside)
     tl.store(corners + 3 * pixel + 1, q, inside)
     tl.store(corners + 3 * pixel + 2, s, inside)
-    tl.store(weights + 3 * pixel, wp.to(kind), inside)
-    tl.store(weights + 3 * pixel + 1, wq.to(kind), inside)
-    tl.store(weights + 3 * pixel + 2, ws.to(kind), inside)
+    tl.store(weights + 3 * pixel, wp.to(dtype), inside)
+    tl.store(weights + 3 * pixel + 1, wq.to(dtype), inside)
+    tl.store(weights + 3 * pixel + 2, ws.to(dtype), inside)
 
 
 @_jit
@@ -187,18 +196,25 @@ def _argmax_kernel(
 
 
 @_jit
+def _load_raster(corners, weights, pixel, inside):
+    """Corners (-1 if not inside) and weights of pixels, as `_weigh_kernel` stored them."""
+    p = tl.load(corners + 3 * pixel, inside, -1)
+    q = tl.load(corners + 3 * pixel + 1, inside, -1)
+    s = tl.load(corners + 3 * pixel + 2, inside, -1)
+    wp = tl.load(weights + 3 * pixel, inside, 0)
+    wq = tl.load(weights + 3 * pixel + 1, inside, 0)
+    ws = tl.load(weights + 3 * pixel + 2, inside, 0)
+    return p, q, s, wp, wq, ws
+
+
+@_jit
 def _gather_kernel(
     scores, corners, weights, out, pixels, channels, nodes, size, BLOCK: tl.constexpr
 ):
     """Weighted scores (N, C, nodes) of each pixel's corners, for all channels."""
     pixel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = pixel < pixels
-    p = tl.load(corners + 3 * pixel, inside, 0)
-    q = tl.load(corners + 3 * pixel + 1, inside, 0)
-    s = tl.load(corners + 3 * pixel + 2, inside, 0)
-    wp = tl.load(weights + 3 * pixel, inside, 0)
-    wq = tl.load(weights + 3 * pixel + 1, inside, 0)
-    ws = tl.load(weights + 3 * pixel + 2, inside, 0)
+    p, q, s, wp, wq, ws = _load_raster(corners, weights, pixel, inside)
     plane = pixel // size * channels
     for k in range(channels):
         base = scores + (plane + k) * nodes
@@ -221,28 +237,16 @@ def _scatter_kernel(
     grad, corners, weights, nodes, parts, part, channels, h, w, height, width, shift,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """What the pixels of a quad give to its four corners: parts (4, N, C, h - 1, w - 1)."""
+    """Gradient that a quad's pixels give to its four corners: parts (4, N, C, h - 1, w - 1)."""
     quad = tl.program_id(0)
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    image, a = _corner_a(quad, h, w)
-    at = nodes + 2 * (image.to(tl.int64) * h * w + a)
-    ar, ac, br, bc = tl.load(at), tl.load(at + 1), tl.load(at + 2), tl.load(at + 3)
-    at += 2 * w
-    dr, dc, cr, cc = tl.load(at), tl.load(at + 1), tl.load(at + 2), tl.load(at + 3)
-    top, bottom = _extent(
-        tl.minimum(tl.minimum(ar, br), tl.minimum(cr, dr)),
-        tl.maximum(tl.maximum(ar, br), tl.maximum(cr, dr)),
-        shift,
-    )
-    left, right = _extent(
-        tl.minimum(tl.minimum(ac, bc), tl.minimum(cc, dc)),
-        tl.maximum(tl.maximum(ac, bc), tl.maximum(cc, dc)),
-        shift,
+    image, a, _, _, _, _, _, _, _, _, top, bottom, left, right = _load_quad(
+        nodes, quad, h, w, shift
     )
     plane = image.to(tl.int64) * channels + channel
-    kind = grad.dtype.element_ty
-    sum_a, sum_b = tl.zeros((BLOCK,), kind), tl.zeros((BLOCK,), kind)
-    sum_c, sum_d = tl.zeros((BLOCK,), kind), tl.zeros((BLOCK,), kind)
+    dtype = grad.dtype.element_ty
+    sum_a, sum_b = tl.zeros((BLOCK,), dtype), tl.zeros((BLOCK,), dtype)
+    sum_c, sum_d = tl.zeros((BLOCK,), dtype), tl.zeros((BLOCK,), dtype)
     step = tl.arange(0, ROWS * COLUMNS)
     for r0 in range(top, bottom + 1, ROWS):
         for c0 in range(left, right + 1, COLUMNS):
@@ -250,12 +254,7 @@ def _scatter_kernel(
             inside = (row <= bottom) & (column <= right)
             place = row.to(tl.int64) * width + column
             pixel = image.to(tl.int64) * height * width + place
-            p = tl.load(corners + 3 * pixel, inside, -1)
-            q = tl.load(corners + 3 * pixel + 1, inside, -1)
-            s = tl.load(corners + 3 * pixel + 2, inside, -1)
-            wp = tl.load(weights + 3 * pixel, inside, 0)
-            wq = tl.load(weights + 3 * pixel + 1, inside, 0)
-            ws = tl.load(weights + 3 * pixel + 2, inside, 0)
+            p, q, s, wp, wq, ws = _load_raster(corners, weights, pixel, inside)
             # a triangle of this quad: its corners are a or b, b or c, c or d
             own = ((p == a) | (p == a + 1)) & ((q == a + 1) | (q == a + w + 1))
             own &= (s == a + w) | (s == a + w + 1)
@@ -274,6 +273,7 @@ def _scatter_kernel(
 
 
 def _split(nodes: Tensor) -> Tensor:
+    """The diagonal of each quad, (N, h - 1, w - 1) uint8."""
     n, h, w, _ = nodes.shape
     splits = torch.empty((n, h - 1, w - 1), dtype=torch.uint8, device=nodes.device)
     grid = (triton.cdiv(splits.numel(), PIXELS),)
@@ -282,18 +282,13 @@ def _split(nodes: Tensor) -> Tensor:
 
 
 def _paint(nodes: Tensor, splits: Tensor, size: tuple[int, int], shift: int) -> Tensor:
+    """Number of the triangle at each pixel, (N, H, W) int32."""
     n, h, w, _ = nodes.shape
     numbers = torch.full((n, *size), -1, dtype=torch.int32, device=nodes.device)
     _paint_kernel[(splits.numel(),)](
         nodes, splits, numbers, h, w, *size, shift, ROWS=TILE_ROWS, COLUMNS=TILE_COLUMNS
     )
     return numbers
-
-
-def triangles(nodes: Tensor, size: tuple[int, int], shift: int) -> Tensor:
-    """Number of the triangle that answers for each pixel, (N, H, W) int32."""
-    with torch.cuda.device_of(nodes):
-        return _paint(nodes, _split(nodes), size, shift)
 
 
 def raster(
@@ -347,9 +342,9 @@ def scatter(grad: Tensor, corners: Tensor, weights: Tensor, nodes: Tensor, shift
 def argmax(
     scores: Tensor, nodes: Tensor, size: tuple[int, int], shift: int, dtype: torch.dtype
 ) -> Tensor:
-    """Best class of each pixel, (N, H, W), without the scores of the pixels."""
+    """Best class of each pixel, (N, H, W), without storing the scores of the pixels."""
     n, classes, h, w = scores.shape
-    # a sample's scores side by side, and finite, so that a weight of zero makes no NaN of them
+    # a sample's scores side by side, and finite, so that a weight of zero does not make NaN of them
     rows = scores.detach().flatten(2).transpose(1, 2).clamp(-HUGE, HUGE).contiguous()
     with torch.cuda.device_of(nodes):
         splits = _split(nodes)

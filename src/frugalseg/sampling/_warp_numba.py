@@ -10,7 +10,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @njit(cache=True, inline="always")
 def _extent(low: float, high: float, length: int) -> Any:
-    """Pixels touched by ``[low, high]`` (pixel p covers ``[p - .5, p + .5]``), and the ends."""
+    """Clip ``[low, high]`` to the image; also the pixels it touches (p covers [p - .5, p + .5])."""
     low = max(low, -0.5)
     high = min(high, length - 0.5)
     first = min(max(int(np.floor(low + 0.5)), 0), length - 1)
@@ -20,22 +20,23 @@ def _extent(low: float, high: float, length: int) -> Any:
 
 @njit(cache=True, inline="always")
 def _weight(p: int, low: float, high: float) -> float:
+    """Share of pixel ``p`` inside ``[low, high]``."""
     return max(min(p + 0.5, high) - max(p - 0.5, low), 0.0)
 
 
 @njit(cache=True, fastmath=True)
 def _add_row(sums: Array, pixels: Array, weight: float) -> None:
-    kind = sums.dtype.type
-    w = kind(weight)
+    dtype = sums.dtype.type
+    w = dtype(weight)
     for k in range(sums.size):
-        sums[k] += w * kind(pixels[k])
+        sums[k] += w * dtype(pixels[k])
 
 
 @njit(cache=True, fastmath=True)
 def _add_whole_row(sums: Array, pixels: Array) -> None:
-    kind = sums.dtype.type
+    dtype = sums.dtype.type
     for k in range(sums.size):
-        sums[k] += kind(pixels[k])
+        sums[k] += dtype(pixels[k])
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -45,8 +46,8 @@ def box_means(
 ) -> None:  # fmt: skip
     """Mean of an image over the box around each sample, times ``scale``.
 
-    Rows of the box are added up first, whole ones without a weight, then the columns of that sum:
-    so nearly all of the work is on pixels side by side in memory.
+    The rows of the box are added up first, whole rows without a weight, then the columns of that
+    sum: so nearly all of the work is on pixels side by side in memory.
 
     ``flat`` holds the image's rows of ``shape = (H, W, C)`` values, ``stride`` values apart;
     ``centre`` and ``extent (h, w, 2)`` in pixels (rows, columns); ``out (C, h, w)``, of which rows
@@ -61,7 +62,7 @@ def box_means(
             half = 0.5 * extent[i, j, 1]
             left, right, x0, x1 = _extent(centre[i, j, 1] - half, centre[i, j, 1] + half, width)
             n = (x1 - x0 + 1) * channels
-            # whole vectors where the image goes on: what lies beyond the box is not looked at
+            # round up to whole vectors if the image goes on; sums beyond the box are not read
             m = min((n + 31) // 32 * 32, flat.size - y1 * stride - x0 * channels)
             sums = row[:m]
             sums[:] = 0

@@ -1,4 +1,4 @@
-"""Semantic boundaries: where they are, how far the nearest is, and how many a place holds."""
+"""Semantic boundaries: their pixels, the nearest one to each node, and their share of an area."""
 
 from collections.abc import Sequence
 
@@ -9,39 +9,48 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frugalseg.sampling.grids import check_sampling, uniform_sampling
+from frugalseg.sampling.grids import check_sampling, uniform_like, uniform_sampling
 
-# A part of the table of squared distances on a GPU, in elements of 4 bytes (8 for huge masks).
+# Elements of the table of squared distances that a GPU holds at a time, 4 bytes each (8 for huge
+# masks).
 _CHUNK = 1 << 25
 
 
 def semantic_boundaries(
-    labels: Tensor, targets: Sequence[int] | None = None, ignore_index: int = 255
+    labels: Tensor,
+    targets: Sequence[int] | None = None,
+    ignore_index: int = 255,
+    towards_ignored: bool = True,
 ) -> Tensor:
-    """Pixels beside which the label changes.
+    """Mark the pixels beside which the label changes.
 
-    Where two 4-neighbours have different labels, both are marked. Then pixels to ignore are
-    unmarked, and with ``targets`` all pixels of other classes too. So the labelled side of an edge
-    towards ignored pixels stays marked, as in the code of Marin et al. 2019.
+    If two 4-neighbours have different labels, both are marked. Then ignored pixels are unmarked,
+    and with ``targets`` also all pixels of other classes. So the labelled side of an edge towards
+    ignored pixels stays marked, as in the code of Marin et al. 2019.
 
     Args:
         labels: ``(N, H, W)`` class ids, any integer type.
-        targets: class ids whose boundaries count; None for those of all classes.
+        targets: ids of the classes whose boundaries count; None for all classes.
         ignore_index: the id of pixels without a label.
+        towards_ignored: whether the edge of a class towards ignored pixels is a boundary.
 
     Returns:
         ``(N, H, W)`` bool.
 
     Raises:
-        ValueError: where ``labels`` has another shape.
+        ValueError: ``labels`` has another shape.
 
     >>> semantic_boundaries(torch.tensor([[[0, 0, 1, 1, 255]]])).int().tolist()
     [[[0, 1, 1, 1, 0]]]
     >>> semantic_boundaries(torch.tensor([[[0, 0, 1, 1, 255]]]), targets=[1]).int().tolist()
     [[[0, 0, 1, 1, 0]]]
     """
-    marked = _label_changes(labels) & (labels != ignore_index)
-    return marked if targets is None else marked & _of_classes(labels, targets)
+    known = labels != ignore_index
+    marked = _label_changes(labels, None if towards_ignored else known)
+    marked &= known
+    if targets is not None:
+        marked &= _of_classes(labels, targets)
+    return marked
 
 
 def boundary_maps(
@@ -50,26 +59,25 @@ def boundary_maps(
     targets: Sequence[int] | None = None,
     ignore_index: int = 255,
 ) -> Tensor:
-    """How much boundary each place of a coarse view holds, as shares of its area.
+    """Share of boundary pixels in each cell of a coarse grid that tiles the image.
 
     Args:
         labels: ``(N, H, W)`` class ids.
-        size: the view ``(h, w)``.
+        size: number of cells ``(h, w)``.
         targets: class ids of the first map; None for all classes.
         ignore_index: the id of pixels without a label.
 
     Returns:
         ``(N, 2, h, w)`` float32 in ``[0, 1]``: the share of each cell's pixels that are boundary of
-        a target class, and that are boundary of any class (adaptive average pooling).
+        a target class, and the share that are boundary of any class (adaptive average pooling).
 
     >>> labels = torch.tensor([[[0, 0, 0, 0, 1, 1, 1, 1]]])
     >>> boundary_maps(labels, (1, 4), targets=[1])[0, :, 0].tolist()
     [[0.0, 0.0, 0.5, 0.0], [0.0, 0.5, 0.5, 0.0]]
     """
-    every = _label_changes(labels) & (labels != ignore_index)
-    of_targets = every if targets is None else every & _of_classes(labels, targets)
-    maps = torch.stack([of_targets, every], 1).float()
-    return F.adaptive_avg_pool2d(maps, size)
+    of_any = semantic_boundaries(labels, ignore_index=ignore_index)
+    of_targets = of_any if targets is None else of_any & _of_classes(labels, targets)
+    return F.adaptive_avg_pool2d(torch.stack([of_targets, of_any], 1).float(), size)
 
 
 def boundary_density(
@@ -79,13 +87,13 @@ def boundary_density(
     all_weight: float = 0.25,
     ignore_index: int = 255,
 ) -> Tensor:
-    """The true density of what deserves samples: boundaries of targets, and a little of the rest.
+    """The true density that samples should follow: boundaries of targets, and a little of the rest.
 
     Args:
         labels: ``(N, H, W)`` class ids.
-        size: the view ``(h, w)``.
-        targets: class ids that matter; None for all classes alike.
-        all_weight: weight of the boundaries of all classes beside those of the targets.
+        size: number of cells ``(h, w)`` that tile the image.
+        targets: ids of the classes that matter; None for all classes alike.
+        all_weight: weight of the boundaries of all classes; those of the targets have weight 1.
         ignore_index: the id of pixels without a label.
 
     Returns:
@@ -100,22 +108,23 @@ def boundary_density(
 
 
 def nearest_boundary(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """The marked pixel nearest to each node of a uniform grid, exactly.
+    """Find the exact nearest marked pixel to each node of a uniform grid.
 
-    Distances are Euclidean, in pixels of the mask, and are measured from the pixel at which a node
-    falls (``round(u * (side - 1))``, halves upwards). Of equally near pixels any may be returned.
-    Tensors on the CPU go through a compiled loop, others through plain tensor operations.
+    Distances are Euclidean, in pixels of the mask, and are measured from the pixel that a node
+    falls on (``round(u * (side - 1))``, halves upwards). If several pixels are equally near, any of
+    them may be returned. Tensors on the CPU go through a compiled loop, others through plain tensor
+    operations.
 
     Args:
         mask: ``(N, H, W)``, true or non-zero at boundary pixels.
         size: number of nodes ``(h, w)``, at least 2 each.
 
     Returns:
-        ``(N, h, w, 2)`` float32, ``(row, col)`` in ``[0, 1]``; where a mask marks nothing: the
-        node's own place, so that uniform sampling follows.
+        ``(N, h, w, 2)`` float32, ``(row, col)`` in ``[0, 1]``. If a mask marks nothing, each node
+        gets its own position, so that uniform sampling follows.
 
     Raises:
-        ValueError: where ``mask`` has another shape.
+        ValueError: ``mask`` has another shape.
 
     >>> mask = torch.zeros(1, 5, 5)
     >>> mask[0, 4, 2] = 1
@@ -129,17 +138,16 @@ def nearest_boundary(mask: Tensor, size: tuple[int, int]) -> Tensor:
     marked = mask if mask.dtype == torch.bool else mask != 0
     if mask.device.type == "cpu":
         bits = marked.contiguous().view(torch.uint8).numpy()
-        found = torch.from_numpy(_nearest_pixels(bits, rows, cols))
+        pixels = torch.from_numpy(_nearest_pixels(bits, rows, cols))
     else:
-        found = _nearest_pixels_torch(marked, rows, cols)
+        pixels = _nearest_pixels_torch(marked, rows, cols)
     scale = torch.tensor([max(height - 1, 1), max(width - 1, 1)], device=mask.device)
-    nearest = found / scale
     own = uniform_sampling(size, 1, torch.float32, mask.device)
-    return torch.where(found[..., :1] < 0, own, nearest)
+    return torch.where(pixels[..., :1] < 0, own, pixels / scale)
 
 
 def fade_pull(nearest: Tensor, distance: float | Tensor = 0.12) -> Tensor:
-    """Let the pull of boundaries fade with distance, so that what lies far from all stays in place.
+    """Let the pull of boundaries fade with distance, so that nodes far from all of them stay put.
 
     ``u + (b - u) * exp(-|b - u|^2 / (2 distance^2))`` for each node ``u`` and its boundary ``b``.
     The energy stays quadratic in phi: only its goal moves. As less of the image is pulled, a tenth
@@ -147,7 +155,7 @@ def fade_pull(nearest: Tensor, distance: float | Tensor = 0.12) -> Tensor:
 
     Args:
         nearest: ``(N, h, w, 2)`` nearest boundaries, relative.
-        distance: relative distance at which the pull has fallen to 0.61 of itself.
+        distance: relative distance at which 0.61 of the pull is left.
 
     Returns:
         ``(N, h, w, 2)``.
@@ -157,32 +165,34 @@ def fade_pull(nearest: Tensor, distance: float | Tensor = 0.12) -> Tensor:
     [0.632, 0.632]
     """
     check_sampling(nearest)
-    own = uniform_sampling((nearest.shape[1], nearest.shape[2]), 1, nearest.dtype, nearest.device)
+    own = uniform_like(nearest)
     pull = nearest - own
     return own + pull * torch.exp(-pull.square().sum(-1, keepdim=True) / (2 * distance**2))
 
 
-def _label_changes(labels: Tensor) -> Tensor:
+def _label_changes(labels: Tensor, known: Tensor | None = None) -> Tensor:
+    """Mark both pixels of each pair of 4-neighbours, both known, whose labels differ."""
     if labels.ndim != 3:
         raise ValueError(f"labels are (N, H, W), not {tuple(labels.shape)}")
     marked = torch.zeros_like(labels, dtype=torch.bool)
-    change = labels[:, 1:] != labels[:, :-1]
-    marked[:, 1:] |= change
-    marked[:, :-1] |= change
-    change = labels[:, :, 1:] != labels[:, :, :-1]
-    marked[:, :, 1:] |= change
-    marked[:, :, :-1] |= change
+    for after, before in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[..., 1:], np.s_[..., :-1])):
+        change = labels[after] != labels[before]
+        if known is not None:
+            change &= known[after] & known[before]
+        marked[after].logical_or_(change)
+        marked[before].logical_or_(change)
     return marked
 
 
 def _of_classes(labels: Tensor, classes: Sequence[int]) -> Tensor:
-    found = torch.zeros_like(labels, dtype=torch.bool)
+    members = torch.zeros_like(labels, dtype=torch.bool)
     for index in classes:
-        found |= labels == index
-    return found
+        members |= labels == index
+    return members
 
 
 def _node_pixels(nodes: int, pixels: int) -> NDArray[np.int64]:
+    """The pixel that each node of a uniform grid falls on, along one side."""
     if nodes < 2:
         raise ValueError(f"a grid needs at least 2 nodes a side, not {nodes}")
     return (2 * np.arange(nodes) * (pixels - 1) + nodes - 1) // (2 * (nodes - 1))
@@ -192,14 +202,14 @@ def _node_pixels(nodes: int, pixels: int) -> NDArray[np.int64]:
 def _nearest_pixels(
     mask: NDArray[np.uint8], rows: NDArray[np.int64], cols: NDArray[np.int64]
 ) -> NDArray[np.int64]:  # pragma: no cover - compiled
-    """``(N, h, w, 2)`` nearest marked pixels, -1 where there is none.
+    """``(N, h, w, 2)`` nearest marked pixels, -1 if a mask marks none.
 
-    First the nearest marked row in each column, for the rows that hold nodes; then, from each node
-    outwards, columns until they alone are farther than the best found.
+    First find the nearest marked row in each column, for the rows that hold nodes. Then go through
+    the columns outwards from each node, until the columns alone are farther than the best pixel.
     """
     count, height, width = mask.shape
     far = np.int32(4 * (height + width))
-    found = np.full((count, rows.size, cols.size, 2), -1, np.int64)
+    nearest = np.full((count, rows.size, cols.size, 2), -1, np.int64)
     gap = np.empty((rows.size, width), np.int32)
     last = np.empty(width, np.int32)
     for n in range(count):
@@ -233,9 +243,9 @@ def _nearest_pixels(
                             rise = np.int64(gap[i, c])
                             if abs(rise) < height and rise * rise + step * step < best:
                                 best = rise * rise + step * step
-                                found[n, i, j, 0] = rows[i] + rise
-                                found[n, i, j, 1] = c
-    return found
+                                nearest[n, i, j, 0] = rows[i] + rise
+                                nearest[n, i, j, 1] = c
+    return nearest
 
 
 def _nearest_pixels_torch(mask: Tensor, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Tensor:
@@ -245,7 +255,7 @@ def _nearest_pixels_torch(mask: Tensor, rows: NDArray[np.int64], cols: NDArray[n
     at_rows = torch.as_tensor(rows, device=device)
     at_cols = torch.as_tensor(cols, device=device)
     far = 4 * (height + width)
-    # a table of squared distances is half as large in 32 bits, where these hold the largest
+    # 32 bits halve the table of squared distances, if they can hold the largest
     dtype = torch.int32 if far**2 + width**2 < 2**31 else torch.int64
     index = torch.arange(height, device=device, dtype=dtype)[:, None]
     above = torch.where(mask, index, -far).cummax(1).values[:, at_rows]
@@ -258,5 +268,5 @@ def _nearest_pixels_torch(mask: Tensor, rows: NDArray[np.int64], cols: NDArray[n
     for part in torch.split(rise, max(1, _CHUNK // (count * width * len(cols))), 1):
         parts.append((part[:, :, None] + across).argmin(-1))
     col = torch.cat(parts, 1)  # (N, h, w)
-    found = torch.stack([row.long().gather(2, col), col], -1)
-    return torch.where(mask.flatten(1).any(1)[:, None, None, None], found, -1)
+    nearest = torch.stack([row.long().gather(2, col), col], -1)
+    return torch.where(mask.flatten(1).any(1)[:, None, None, None], nearest, -1)

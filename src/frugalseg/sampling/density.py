@@ -1,17 +1,21 @@
-"""Equal-density sampling: neighbouring samples are the closer, the more density lies between them.
+"""Equal-density sampling: the more density between two neighbouring samples, the closer they lie.
 
 The equidistribution principle of moving meshes (de Boor 1973; Winslow 1966; Huang and Russell
 2011): find the covering phi that minimises
 
     sum over neighbour pairs of rho(middle of the pair) * |phi - phi'|^2,
 
-rho read where the pairs come to lie. In one dimension that makes every gap inversely proportional
-to the density in it. With rho frozen this is a grid of springs (:mod:`._springs`), whose cells are
-strictly convex whatever rho: a placement that came out folded is mended by one such solve.
+with rho read between the final positions of each pair. In one dimension this makes every gap
+inversely proportional to the density in it. With rho frozen this is a grid of springs. At rest all
+cells of such a grid are strictly convex, whatever rho: mirrored at its four sides the problem
+becomes one on a torus, where Tutte's embedding theorem holds (Tutte 1963; Gortler, Gotsman and
+Thurston 2006), and the mirrored solution is the only one. So one such solve repairs a placement
+that came out folded.
 
-Reading rho again after a full solve does not converge where rho changes within a cell: the samples
-jump over a peak and back. What makes it converge: rho smoothed to the spacing of the samples
-(``blur``), steps of 0.7 of the way, and a start from coarser grids, with rho smoothed to theirs.
+If rho changes within a cell, reading rho again after a full solve does not converge: the samples
+jump over a peak and back. Three things make it converge: rho is smoothed to the spacing of the
+samples (``blur``), each step goes 0.7 of the way, and the iteration starts on coarser grids, with
+rho smoothed to theirs.
 """
 
 import math
@@ -22,16 +26,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from frugalseg._threads import in_parts
-from frugalseg.sampling._springs import rest_positions
-from frugalseg.sampling.grids import (
-    blend_with_uniform,
-    folded_cells,
-)
+from frugalseg._threads import parallel_for
+from frugalseg.sampling.grids import blend_with_uniform, folded_cells, uniform_sampling
 
 DAMPING = 0.7
 LEVELS = 4
 COARSE_BLUR = 0.35
+MAX_CYCLES = 400  # of the exact solve
 
 
 def equal_density_sampling(
@@ -43,29 +44,28 @@ def equal_density_sampling(
 ) -> Tensor:
     """Place samples by equal density.
 
-    The samples follow ``rho = (1 - share) + share * r / mean(r)``, ``r`` the blurred density. Only
-    the shape of ``density`` matters, not its scale; a flat one (an unsure network) gives uniform
-    sampling, and so does an empty one.
+    The samples follow ``rho = (1 - share) + share * r / mean(r)``, where ``r`` is the blurred
+    density. Only the shape of ``density`` matters, not its scale. A flat density (an unsure
+    network) gives uniform sampling, and so does one that is 0 everywhere.
 
     Args:
-        density: ``(N, a, b)``, finite: what deserves samples, on cells that tile the image (cell
-            ``(i, j)`` covers rows ``i / a`` to ``(i + 1) / a``). a and b at least 2. What is below
-            0 counts as 0.
+        density: ``(N, a, b)``, finite: how many samples each place deserves, on cells that tile the
+            image (cell ``(i, j)`` covers rows ``i / a`` to ``(i + 1) / a``). a and b at least 2.
+            Values below 0 count as 0.
         size: number of samples ``(h, w)``, at least 2 each.
         share: part of rho's mass that follows the density, in ``[0, 1)``; the rest is spread
-            evenly. A number or an ``(N,)`` tensor.
+            evenly: a number or an ``(N,)`` tensor.
         blur: standard deviation, in spacings of the uniform samples, of the Gaussian that smooths
             the density. Below about 0.5 the placement may be uneven.
         steps: damped steps on each of up to four grids from coarse to fine; above 0.
 
     Returns:
         ``(N, h, w, 2)`` of the dtype of ``density``: covering, without folded cells,
-        differentiable in ``density`` and ``share`` (by the implicit function, so that the cost and
-        memory of the backward do not grow with ``steps``).
+        differentiable in ``density`` and ``share`` (by the implicit function theorem, so that the
+        cost and memory of the backward pass do not grow with ``steps``).
 
     Raises:
-        ValueError: for shapes, sizes or shares that cannot be, and for a density that is not
-            finite.
+        ValueError: a shape, size or share is out of range, or the density is not finite.
 
     >>> density = torch.zeros(1, 16, 16)
     >>> density[:, :, 8:] = 1.0
@@ -89,7 +89,7 @@ def equal_density_sampling(
 def relative_density(
     density: Tensor, size: tuple[int, int], share: float | Tensor = 0.5, blur: float = 1.0
 ) -> Tensor:
-    """The density that samples follow: of mean one, smooth on their scale, nowhere near zero.
+    """The density that samples follow: with mean 1, smooth on their scale, nowhere near 0.
 
     Args:
         density, size, share, blur: as in :func:`equal_density_sampling`.
@@ -98,7 +98,7 @@ def relative_density(
         ``(N, a, b)``, at least ``1 - share``.
 
     Raises:
-        ValueError: where ``share`` lies outside ``[0, 1)`` or the density is not finite.
+        ValueError: ``share`` lies outside ``[0, 1)`` or the density is not finite.
 
     >>> density = torch.zeros(1, 4, 4)
     >>> density[0, 0, 0] = 1
@@ -115,14 +115,14 @@ def relative_density(
         raise ValueError(f"share must lie in [0, 1), not {share}")
     # scaled by its peak first, so that sums of huge or tiny densities stay in range
     peak = density.detach().amax((1, 2), keepdim=True)
-    least = torch.finfo(density.dtype).tiny
-    smooth = (density / peak.clamp_min(least)).clamp_min(0)
+    tiny = torch.finfo(density.dtype).tiny
+    smooth = (density / peak.clamp_min(tiny)).clamp_min(0)
     if blur > 0:
         smooth = _blur(smooth, blur, size)
     mean = smooth.mean((1, 2), keepdim=True)
     if not bool((peak.isfinite() & mean.isfinite()).all()):
         raise ValueError("the density holds values that are not finite")
-    relative = torch.where(peak <= least, 1.0, smooth / mean.clamp_min(least))
+    relative = torch.where(peak <= tiny, 1.0, smooth / mean.clamp_min(tiny))
     return (1 - share) + share * relative
 
 
@@ -140,7 +140,7 @@ class _EqualDensity(torch.autograd.Function):
 
 
 def _place(rho: Tensor, size: tuple[int, int], steps: int) -> Tensor:
-    if rho.device.type != "cpu":  # sooner done there, copies included, than in many small kernels
+    if rho.device.type != "cpu":  # faster on the CPU, copies included, than in many small kernels
         return _place(rho.cpu(), size, steps).to(rho.device)
     from frugalseg.sampling._density_numba import equal_density
     from frugalseg.sampling._multigrid_numba import grid_levels
@@ -154,7 +154,7 @@ def _place(rho: Tensor, size: tuple[int, int], steps: int) -> Tensor:
         for n in range(first, last):
             folded[n] = equal_density(source[n], out[n], sizes, masks, uniform, steps, DAMPING)
 
-    in_parts(work, len(rho))
+    parallel_for(work, len(rho))
     return _unfolded(phi, rho) if folded.any() else phi
 
 
@@ -164,13 +164,14 @@ def _smoothed(rho: Tensor, sizes: list[tuple[int, int]]) -> list[Tensor]:
 
 
 def _read(rho: Tensor, phi: Tensor) -> Tensor:
+    """rho ``(N, a, b)`` at the places ``phi (N, h, w, 2)``, bilinearly."""
     # cells tile the image, so 0 and 1 are their outer edges: align_corners=False
     grid = phi.flip(-1) * 2 - 1
     return F.grid_sample(rho[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
 
 
 def _unfolded(phi: Tensor, rho: Tensor) -> Tensor:
-    """Guard the promise: where rounding left a folded cell, solve on, then lean to uniform."""
+    """Repair images with a cell folded by rounding: solve exactly, then blend with uniform."""
     folded = folded_cells(phi) > 0
     if not bool(folded.any()):
         return phi
@@ -178,12 +179,38 @@ def _unfolded(phi: Tensor, rho: Tensor) -> Tensor:
     horizontal = _read(rho, (phi[:, :, 1:] + phi[:, :, :-1]) / 2)
     exact = rest_positions(vertical.double(), horizontal.double()).to(phi.dtype)
     phi = torch.where(folded[:, None, None, None], exact, phi)
-    trust = 1.0
-    while trust > 0.01 and bool((folded_cells(phi) > 0).any()):
-        trust *= 0.8
+    blend = 1.0
+    while blend > 0.01 and bool((folded_cells(phi) > 0).any()):
+        blend *= 0.8
         folded = folded_cells(phi) > 0
         phi = torch.where(folded[:, None, None, None], blend_with_uniform(phi, 0.8), phi)
     return phi
+
+
+def rest_positions(vertical: Tensor, horizontal: Tensor) -> Tensor:
+    """Minimise ``sum over neighbour pairs of stiffness * |phi - phi'|^2`` over covering phi.
+
+    Args:
+        vertical: ``(N, h - 1, w)`` stiffnesses above 0 of pairs one above the other, on the CPU.
+        horizontal: ``(N, h, w - 1)`` stiffnesses above 0 of pairs side by side.
+
+    Returns:
+        ``(N, h, w, 2)``, without gradient.
+    """
+    from frugalseg.sampling._multigrid_numba import grid_levels, solve_springs
+
+    size = (horizontal.shape[1], vertical.shape[2])
+    start = uniform_sampling(size, len(vertical), vertical.dtype).permute(0, 3, 1, 2).contiguous()
+    arrays = [t.detach().contiguous().numpy() for t in (vertical, horizontal, start)]
+    sizes, masks, _ = grid_levels(*size, arrays[2].dtype)
+    tolerance = 1e-6 if start.dtype == torch.float32 else 1e-13
+
+    def work(first: int, last: int) -> None:
+        for n in range(first, last):
+            solve_springs(*(x[n] for x in arrays), masks, sizes, MAX_CYCLES, tolerance)
+
+    parallel_for(work, len(start))
+    return start.permute(0, 2, 3, 1)
 
 
 def _implicit_gradient(rho: Tensor, phi: Tensor, gradient: Tensor) -> Tensor:
@@ -202,11 +229,12 @@ def _implicit_gradient(rho: Tensor, phi: Tensor, gradient: Tensor) -> Tensor:
             one = (x[n] for x in arrays)
             equal_density_gradient(*one, sizes, masks, DAMPING, limit, tolerance)
 
-    in_parts(work, len(rho))
+    parallel_for(work, len(rho))
     return out
 
 
 def _accuracy(rho: Tensor) -> tuple[int, float]:
+    """Most iterations of the gradient's solve, and the relative change at which it stops."""
     return (60, 1e-3) if rho.dtype == torch.float32 else (400, 1e-11)
 
 
@@ -221,12 +249,11 @@ def _blur(x: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
 def _blur_matrix(n: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """``(n, n)``: Gaussian of ``sigma`` cells along an axis, what lies outside as at the border."""
+    """``(n, n)``: Gaussian of ``sigma`` cells along an axis that repeats its border outside."""
     radius = max(1, math.ceil(3 * sigma))
     offset = np.arange(-radius, radius + 1)
     kernel = np.exp(-0.5 * (offset / max(sigma, 0.01)) ** 2)
     matrix = np.zeros((n, n))
     row = np.arange(n)[:, None]
-    np.add.at(matrix, (np.broadcast_to(row, (n, len(offset))), (row + offset).clip(0, n - 1)),
-              kernel / kernel.sum())  # fmt: skip
+    np.add.at(matrix, (row, (row + offset).clip(0, n - 1)), kernel / kernel.sum())
     return torch.from_numpy(matrix).to(device, dtype)

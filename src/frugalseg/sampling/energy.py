@@ -5,8 +5,8 @@ For nodes ``u`` of a uniform grid with nearest boundaries ``b(u)``,
     E(phi) = sum |phi - b|^2 + smoothness * sum over 4-neighbours |phi - phi'|^2,
 
 each pair counted once, phi covering. E is quadratic, and rows and columns separate. Measured from
-the uniform grid, which no neighbour pair wants to leave, each coordinate is zero at both ends of
-its own axis and free across it: sines along the one and cosines along the other diagonalise it.
+the uniform grid, at which the forces between neighbours balance, each coordinate is zero at both
+ends of its own axis and free across it: sines along its axis and cosines across it diagonalise E.
 """
 
 import math
@@ -17,12 +17,7 @@ import torch
 from torch import Tensor
 
 from frugalseg.sampling.boundaries import nearest_boundary, semantic_boundaries
-from frugalseg.sampling.grids import (
-    check_sampling,
-    per_image,
-    resize_sampling,
-    uniform_sampling,
-)
+from frugalseg.sampling.grids import check_sampling, per_image, resize_sampling, uniform_sampling
 
 Smoothness = float | Tensor | tuple[float | Tensor, float | Tensor]
 
@@ -55,13 +50,13 @@ def boundary_energy(phi: Tensor, nearest: Tensor, smoothness: Smoothness) -> Ten
 
 
 def minimise_boundary_energy(nearest: Tensor, smoothness: Smoothness) -> Tensor:
-    """The covering sampling of least boundary energy, exactly and without iteration.
+    """The exact covering sampling of least boundary energy, without iteration.
 
     Args:
         nearest: ``(N, h, w, 2)``, the nearest boundary of each node, h and w at least 2.
-        smoothness: as in :func:`boundary_energy`. 0 puts inner nodes on boundaries; the larger,
-            the nearer to uniform. Its reach is ``sqrt(smoothness)`` cells, see
-            :func:`scaled_smoothness`.
+        smoothness: as in :func:`boundary_energy`. 0 puts inner nodes on boundaries; large values
+            bring the sampling near to uniform. The effect of a boundary reaches
+            ``sqrt(smoothness)`` cells, see :func:`scaled_smoothness`.
 
     Returns:
         ``(N, h, w, 2)``, differentiable in ``nearest`` (and in ``smoothness``).
@@ -75,22 +70,22 @@ def minimise_boundary_energy(nearest: Tensor, smoothness: Smoothness) -> Tensor:
     [0.0, 0.375, 0.625, 1.0]
     """
     check_sampling(nearest)
-    weights = _both(smoothness)
-    size, dtype, device = tuple(nearest.shape[1:3]), nearest.dtype, nearest.device
-    if any(isinstance(weight, Tensor) for weight in weights):
-        each = tuple(per_image(weight, nearest)[..., 0] for weight in weights)
-        systems = _systems(size, each, dtype, device)
+    vertical, horizontal = _both(smoothness)
+    size, dtype, device = (nearest.shape[1], nearest.shape[2]), nearest.dtype, nearest.device
+    if isinstance(vertical, Tensor) or isinstance(horizontal, Tensor):
+        weights = per_image(vertical, nearest)[..., 0], per_image(horizontal, nearest)[..., 0]
+        systems = _systems(size, weights, dtype, device)
     else:
-        systems = _known_systems(size, weights, dtype, device)
+        systems = _known_systems(size, (vertical, horizontal), dtype, device)
     solved = [_solve(goal, *parts) for goal, parts in zip(nearest.unbind(-1), systems, strict=True)]
     return torch.stack(solved, -1)
 
 
 def scaled_smoothness(smoothness: float, size: tuple[int, int]) -> tuple[float, float]:
-    """Smoothness for a grid that warps as ``smoothness`` does on the paper's 8x8 grid.
+    """Smoothness with which a grid warps as the paper's 8x8 grid does with ``smoothness``.
 
     Smoothing reaches ``sqrt(smoothness)`` cells, and finer grids have smaller cells: for the same
-    warp it grows with the square of the cells a side, along each side apart.
+    warp it grows with the square of the number of cells, separately along each side.
 
     Args:
         smoothness: as on a grid of 8x8 nodes.
@@ -120,11 +115,11 @@ def boundary_sampling(
 ) -> Tensor:
     """Sampling drawn to the semantic boundaries of label maps (Marin et al. 2019, section 3).
 
-    ``smoothness`` is given as on an 8x8 grid and scaled to the control grid
-    (:func:`scaled_smoothness`), so that one value means one warp whatever the grid: the default is
-    about 10 on 64x64 nodes and 0.55 on 16x16. From there down targets still gain, but the rest of
-    the image starves and cells begin to fold (on street scenes and on leaves: at most 1 in 10,000
-    cells at 0.12, up to 1 in 100 at 0.03). The paper's own sampling is ``smoothness=1,
+    ``smoothness`` is that on an 8x8 grid and is scaled to the control grid
+    (:func:`scaled_smoothness`), so that a value means the same warp on every grid: the default is
+    about 10 on 64x64 nodes and 0.55 on 16x16. Below it targets still gain, but the rest of the
+    image gets too few samples and cells begin to fold (on street scenes and on leaves: at most 1 in
+    10,000 cells at 0.12, up to 1 in 100 at 0.03). The paper's own sampling is ``smoothness=1,
     control=(8, 8)``.
 
     Args:
@@ -136,7 +131,7 @@ def boundary_sampling(
         ignore_index: the id of pixels without a label.
 
     Returns:
-        ``(N, h, w, 2)`` float32; uniform where there is no boundary.
+        ``(N, h, w, 2)`` float32; uniform for an image without a boundary.
 
     >>> labels = torch.zeros(1, 64, 64, dtype=torch.long)
     >>> labels[:, :, 32:] = 1
@@ -151,7 +146,7 @@ def boundary_sampling(
 
 
 def _both(smoothness: Smoothness) -> tuple[float | Tensor, float | Tensor]:
-    """Weights of vertical and of horizontal pairs."""
+    """Checked weights of vertical and of horizontal pairs."""
     both = smoothness if isinstance(smoothness, tuple) else (smoothness, smoothness)
     for weight in both:
         _check(weight)
@@ -159,56 +154,57 @@ def _both(smoothness: Smoothness) -> tuple[float | Tensor, float | Tensor]:
 
 
 def _check(smoothness: float | Tensor) -> None:
-    """Refuse a smoothness with which the energy has no least value, or none that is a number."""
-    known = torch.as_tensor(smoothness).detach()
-    if not ((known >= 0) & known.isfinite()).all():
+    """Raise ``ValueError`` unless the smoothness is at least 0 and finite."""
+    values = torch.as_tensor(smoothness).detach()
+    if not ((values >= 0) & values.isfinite()).all():
         raise ValueError(f"smoothness is at least 0 and finite, not {smoothness}")
 
 
 def _solve(goal: Tensor, left: Tensor, right: Tensor, gain: Tensor, start: Tensor) -> Tensor:
-    """One coordinate of the minimiser, ``(N, h, w)``: to the modes, weigh them, and back."""
+    """One coordinate of the minimiser, ``(N, h, w)``: weigh its modes and transform back."""
     modes = left.mT @ ((goal - start) @ right) * gain
     solved: Tensor = start + left @ (modes @ right.mT)
     return solved
 
 
 def _systems(
-    size: tuple[int, ...],
-    weights: tuple[Tensor, ...],
+    size: tuple[int, int],
+    weights: tuple[Tensor, Tensor],
     dtype: torch.dtype,
     device: torch.device,
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """What `_solve` needs for rows and for columns: bases, gains of the modes, uniform places.
+) -> list[tuple[Tensor, ...]]:
+    """Arguments of `_solve` for rows and for columns: bases, gains of the modes, uniform places.
 
     Each coordinate is held at both ends of its own axis (sines) and free across it (cosines).
     """
     vertical, horizontal = weights  # (1 or N, 1, 1)
-    uniform = uniform_sampling((size[0], size[1]), 1, dtype, device)[0]
-    sines = [sine_basis(n, dtype, device) for n in size]
-    cosines = [cosine_basis(n, dtype, device) for n in size]
-    systems = []
-    for axis, ((left, down), (right, across)) in enumerate(
-        [(sines[0], cosines[1]), (cosines[0], sines[1])]
-    ):
+    height, width = size
+    uniform = uniform_sampling(size, 1, dtype, device)[0]
+    systems: list[tuple[Tensor, ...]] = []
+    for axis, (basis, other) in enumerate([(sine_basis, cosine_basis), (cosine_basis, sine_basis)]):
+        left, down = basis(height, dtype, device)
+        right, across = other(width, dtype, device)
         gain = 1 / (1 + vertical * down[:, None] + horizontal * across)
         systems.append((left, right, gain, uniform[..., axis]))
-    return systems[0], systems[1]
+    return systems
 
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
 def _known_systems(
-    size: tuple[int, ...], weights: tuple[float, ...], dtype: torch.dtype, device: torch.device
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    size: tuple[int, int], weights: tuple[float, float], dtype: torch.dtype, device: torch.device
+) -> list[tuple[Tensor, ...]]:
     """`_systems` for weights that are numbers."""
-    each = tuple(torch.full((1, 1, 1), float(w), dtype=dtype, device=device) for w in weights)
-    return _systems(size, each, dtype, device)
+    vertical, horizontal = (
+        torch.full((1, 1, 1), float(weight), dtype=dtype, device=device) for weight in weights
+    )
+    return _systems(size, (vertical, horizontal), dtype, device)
 
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
 def sine_basis(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """DST-I as columns ``(n, n - 2)``, zero at both ends, orthonormal; and the eigenvalues."""
+    """DST-I as columns ``(n, n - 2)``, zero at both ends, orthonormal; and its eigenvalues."""
     index = torch.arange(1, n - 1, dtype=torch.float64)
     angle = math.pi * index / (n - 1)
     basis = torch.zeros(n, max(n - 2, 0), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Grids of sampling points: the uniform one, and what is done to any of them.
+"""Grids of sampling points: the uniform one, and operations on any of them.
 
 A sampling ``phi`` is ``(N, h, w, 2)``: sample ``(i, j)`` reads the image at ``phi[n, i, j]``, a
 ``(row, col)`` in ``[0, 1]``, where 0 is the centre of the first pixel and 1 that of the last
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Spacings are handed on as logarithms; nothing is told about a cell a thousand times too narrow.
+# Networks get the logarithm of a spacing; it is cut off for cells a thousand times too narrow.
 MIN_SPACING = 1e-3
 
 
@@ -19,10 +19,10 @@ def check_sampling(phi: Tensor) -> None:
     """Raise ``ValueError`` unless ``phi`` is ``(N, h, w, 2)`` with h and w at least 2.
 
     Args:
-        phi: what should be a sampling.
+        phi: the tensor to check.
 
     Raises:
-        ValueError: for any other shape.
+        ValueError: it has another shape.
     """
     if phi.ndim != 4 or phi.shape[-1] != 2 or min(phi.shape[1:3]) < 2:
         raise ValueError(
@@ -48,7 +48,7 @@ def uniform_sampling(
         ``(N, h, w, 2)``, ``(row, col)`` in ``[0, 1]``.
 
     Raises:
-        ValueError: where a side has fewer than 2 samples.
+        ValueError: a side has fewer than 2 samples.
 
     >>> uniform_sampling((2, 3))[0, 1].tolist()
     [[1.0, 0.0], [1.0, 0.5], [1.0, 1.0]]
@@ -95,18 +95,17 @@ def resize_sampling(phi: Tensor, size: tuple[int, int]) -> Tensor:
         size: new number of samples ``(h', w')``, at least 2 each.
 
     Returns:
-        ``(N, h', w', 2)``; covers exactly where ``phi`` covers exactly.
+        ``(N, h', w', 2)``; covers exactly if ``phi`` covers exactly.
 
     >>> resize_sampling(uniform_sampling((8, 8)), (3, 2))[0, :, 0, 0].tolist()
     [0.0, 0.5, 1.0]
     """
     check_sampling(phi)
-    # Interpolating what differs from uniform, not phi, keeps the border exact under rounding.
-    offset = phi - _uniform_like(phi)
-    offset = F.interpolate(
-        offset.permute(0, 3, 1, 2), size=size, mode="bilinear", align_corners=True
-    ).permute(0, 2, 3, 1)
-    return _uniform_like(offset) + offset
+    # interpolating the offset from uniform, not phi, keeps the border exact under rounding
+    offset = (phi - uniform_like(phi)).permute(0, 3, 1, 2)
+    offset = F.interpolate(offset, size=size, mode="bilinear", align_corners=True)
+    offset = offset.permute(0, 2, 3, 1)
+    return uniform_like(offset) + offset
 
 
 def blend_with_uniform(phi: Tensor, amount: float | Tensor) -> Tensor:
@@ -117,23 +116,22 @@ def blend_with_uniform(phi: Tensor, amount: float | Tensor) -> Tensor:
         amount: 0 gives uniform sampling, 1 gives ``phi``; a number or an ``(N,)`` tensor.
 
     Returns:
-        ``(N, h, w, 2)``; covers where ``phi`` covers.
+        ``(N, h, w, 2)``; covers if ``phi`` covers.
 
     >>> blend_with_uniform(torch.zeros(1, 2, 2, 2), 0.25)[0].tolist()
     [[[0.0, 0.0], [0.0, 0.75]], [[0.75, 0.0], [0.75, 0.75]]]
     """
     check_sampling(phi)
-    uniform = _uniform_like(phi)
+    uniform = uniform_like(phi)
     return uniform + per_image(amount, phi) * (phi - uniform)
 
 
 def folded_cells(phi: Tensor) -> Tensor:
     """Share of the cells of a sampling that are folded.
 
-    A cell is the quadrilateral between four neighbouring samples. It counts as sound where the
-    triangles at its four corners all keep the orientation of the uniform grid and an area above
-    zero, that is, where it is strictly convex: then either diagonal splits it into two sound
-    triangles.
+    A cell is the quadrilateral between four neighbouring samples. It is sound if it is strictly
+    convex: if the triangles at its four corners all have the orientation of the uniform grid and an
+    area above zero. Then either diagonal splits it into two sound triangles.
 
     Args:
         phi: ``(N, h, w, 2)``, ``(row, col)``.
@@ -158,8 +156,8 @@ def folded_cells(phi: Tensor) -> Tensor:
 def cell_spacing(phi: Tensor) -> Tensor:
     """Distance between neighbouring samples, relative to that of uniform sampling.
 
-    Differences of the row coordinate from row to row and of the column coordinate from column to
-    column, central inside and one-sided at the border, without sign.
+    The absolute differences of the row coordinate from row to row and of the column coordinate from
+    column to column: central inside, one-sided at the border.
 
     Args:
         phi: ``(N, h, w, 2)`` in ``[0, 1]``.
@@ -178,17 +176,17 @@ def cell_spacing(phi: Tensor) -> Tensor:
 
 
 def per_image(value: float | Tensor, like: Tensor) -> Tensor:
-    """A number, or one number an image, shaped to broadcast over a batch.
+    """Shape a number, or one number for each image, to broadcast over a batch.
 
     Args:
         value: a number or an ``(N,)`` tensor.
-        like: the ``(N, ...)`` tensor that it will meet; gives dtype and device.
+        like: the ``(N, ...)`` tensor to broadcast over; gives dtype and device.
 
     Returns:
         ``(1, 1, ...)`` or ``(N, 1, ...)``, with as many dimensions as ``like``.
 
     Raises:
-        ValueError: where ``value`` has neither one element nor N.
+        ValueError: ``value`` has neither one element nor N.
     """
     value = torch.as_tensor(value, dtype=like.dtype, device=like.device)
     if value.ndim > 1 or value.numel() not in (1, like.shape[0]):
@@ -199,7 +197,8 @@ def per_image(value: float | Tensor, like: Tensor) -> Tensor:
     return value.reshape(-1, *([1] * (like.ndim - 1)))
 
 
-def _uniform_like(phi: Tensor) -> Tensor:
+def uniform_like(phi: Tensor) -> Tensor:
+    """``(1, h, w, 2)``: the uniform sampling of the size, dtype and device of ``phi``."""
     return uniform_sampling((phi.shape[1], phi.shape[2]), 1, phi.dtype, phi.device)
 
 

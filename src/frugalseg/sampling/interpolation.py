@@ -1,16 +1,16 @@
-"""From scores at the samples back to every pixel of the image, over a triangulation of the samples.
+"""Interpolate scores at the samples to every pixel of the image, over a triangulation.
 
-The grid of samples is a grid of quads; each is split along its Delaunay diagonal, and a pixel takes
-the barycentric mean of its triangle's corners. The rules, the same on every device:
+The samples form a grid of quads; each is split along its Delaunay diagonal, and a pixel takes the
+barycentric mean of its triangle's corners. The rules, the same on every device:
 
 - **Place.** A sample lies at `phi * (size - 1)` pixels, rounded to a small fraction of a pixel
   (2**-18 at 2048 pixels), so that "inside" is decided exactly, in integers. Coordinates outside
-  [0, 1] are clamped to it and NaN is read as 0. An axis of one pixel is read at phi = 0.
+  [0, 1] are clamped and NaN is read as 0. An axis of one pixel is read at phi = 0.
 - **Diagonal.** Of the quad a = (i, j), b = (i, j+1), c = (i+1, j+1), d = (i+1, j), the diagonal
   a-c if the angles at b and d sum to at most 180 degrees, measured in pixels of the target (so a
   tie, as in every uniform grid, goes to a-c), else b-d; in a quad that is not convex the diagonal
-  that lies inside it; a-c where neither does.
-- **Overlap.** Where folded cells overlap, the last triangle wins: quads count row by row, in each
+  that lies inside it; a-c if neither does.
+- **Overlap.** If folded cells overlap, the last triangle wins: quads count row by row, and in each
   (a, b, c) comes before (a, c, d), or (a, b, d) before (b, c, d).
 - **No gaps.** If the first and last rows and columns of samples lie on the image's sides, as every
   sampling of this package has them, the triangles cover every pixel centre, folded or not, since
@@ -39,7 +39,7 @@ def interpolate(scores: Tensor, phi: Tensor, size: Size) -> Tensor:
     Differentiable in the scores; phi is a constant here and gets no gradient.
 
     Args:
-        scores: (N, C, h, w), one vector a sample. Half precisions are read as float32.
+        scores: (N, C, h, w), a vector for each sample. Half precisions are read as float32.
         phi: (N, h, w, 2), (row, col) of each sample in [0, 1], h and w at least 2.
         size: (height, width) of the result.
 
@@ -50,13 +50,10 @@ def interpolate(scores: Tensor, phi: Tensor, size: Size) -> Tensor:
         TypeError: scores or phi are not floating point.
         ValueError: shapes that do not fit, a size below 1, or tensors on different devices.
 
-    Example:
-        >>> import torch
-        >>> line = torch.linspace(0, 1, 3)
-        >>> phi = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1)[None]
-        >>> scores = torch.arange(9.0).reshape(1, 1, 3, 3)
-        >>> interpolate(scores, phi, (5, 5))[0, 0, 1]
-        tensor([1.5000, 2.0000, 2.5000, 3.0000, 3.5000])
+    >>> from frugalseg.sampling import uniform_sampling
+    >>> phi = uniform_sampling((3, 3))
+    >>> interpolate(torch.arange(9.0).reshape(1, 1, 3, 3), phi, (5, 5))[0, 0, 1]
+    tensor([1.5000, 2.0000, 2.5000, 3.0000, 3.5000])
     """
     scores, nodes, size, shift = _prepare(scores, phi, size)
     result: Tensor = _Interpolate.apply(scores, nodes, size, shift)  # type: ignore[no-untyped-call]
@@ -64,13 +61,14 @@ def interpolate(scores: Tensor, phi: Tensor, size: Size) -> Tensor:
 
 
 def interpolate_argmax(scores: Tensor, phi: Tensor, size: Size) -> Tensor:
-    """Class of the highest interpolated score at every pixel, without holding the scores.
+    """Class of the highest interpolated score at every pixel, without storing the scores.
 
-    The same as `interpolate(scores, phi, size).argmax(1)` up to rounding where classes tie; exact
+    The same as `interpolate(scores, phi, size).argmax(1)` except for rounding if classes tie; exact
     ties go to the lowest class.
 
     Args:
-        scores: (N, C, h, w), one vector a sample; infinite ones lose or win, NaN gives any class.
+        scores: (N, C, h, w), a vector for each sample; infinite ones lose or win, NaN gives any
+            class.
         phi: (N, h, w, 2), (row, col) of each sample in [0, 1], h and w at least 2.
         size: (height, width) of the result.
 
@@ -81,13 +79,10 @@ def interpolate_argmax(scores: Tensor, phi: Tensor, size: Size) -> Tensor:
         TypeError: scores or phi are not floating point.
         ValueError: shapes that do not fit, a size below 1, or tensors on different devices.
 
-    Example:
-        >>> import torch
-        >>> line = torch.linspace(0, 1, 2)
-        >>> phi = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1)[None]
-        >>> scores = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [0.0, 2.0]]])[None]
-        >>> interpolate_argmax(scores, phi, (1, 7))
-        tensor([[[0, 0, 0, 1, 1, 1, 1]]], dtype=torch.uint8)
+    >>> from frugalseg.sampling import uniform_sampling
+    >>> scores = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [0.0, 2.0]]])[None]
+    >>> interpolate_argmax(scores, uniform_sampling((2, 2)), (1, 7))
+    tensor([[[0, 0, 0, 1, 1, 1, 1]]], dtype=torch.uint8)
     """
     scores, nodes, size, shift = _prepare(scores, phi, size)
     classes = scores.shape[1]
@@ -97,14 +92,14 @@ def interpolate_argmax(scores: Tensor, phi: Tensor, size: Size) -> Tensor:
 
 
 def _sides(size: Size, shift: int) -> list[int]:
-    """Where phi = 1 lies: at the last pixel, or within an only one (nothing leaves the image)."""
+    """Position of phi = 1: the last pixel, or within it if it is the only one."""
     return [(length - 1 << shift) if length > 1 else (1 << shift) - 1 for length in size]
 
 
 def snap(phi: Tensor, size: Size) -> tuple[Tensor, int]:
-    """Places of the samples as integers: pixels times 2**shift, (N, h, w, 2) int64, and the shift.
+    """Positions of the samples as integers: pixels times 2**shift, (N, h, w, 2) int64; the shift.
 
-    The shift is such that twice the area of any triangle fits 61 bits.
+    The shift is such that twice the area of any triangle fits in 61 bits.
     """
     shift = max(0, 30 - max(size).bit_length())
     scale = torch.tensor(_sides(size, shift), dtype=torch.float64, device=phi.device)
@@ -112,8 +107,8 @@ def snap(phi: Tensor, size: Size) -> tuple[Tensor, int]:
     return (relative * scale).round().long().contiguous(), shift
 
 
-def covers(nodes: Tensor, size: Size, shift: int) -> bool:
-    """Whether the outermost samples lie on the sides of the image, so that no pixel is left out."""
+def _complete(scores: Tensor, nodes: Tensor, size: Size, shift: int) -> tuple[Tensor, Tensor]:
+    """If the outermost samples are not on the sides, add a ring of copies moved straight there."""
     bottom, right = _sides(size, shift)
     on_sides = (
         (nodes[:, 0, :, 0] == 0).all()
@@ -121,12 +116,8 @@ def covers(nodes: Tensor, size: Size, shift: int) -> bool:
         & (nodes[:, :, 0, 1] == 0).all()
         & (nodes[:, :, -1, 1] == right).all()
     )
-    return bool(on_sides)
-
-
-def _complete(scores: Tensor, nodes: Tensor, size: Size, shift: int) -> tuple[Tensor, Tensor]:
-    """Add a ring of copies of the outermost samples, moved straight out to the sides."""
-    bottom, right = _sides(size, shift)
+    if bool(on_sides):
+        return scores, nodes
     ring = F.pad(nodes.permute(0, 3, 1, 2).double(), (1, 1, 1, 1), mode="replicate")
     ring = ring.long().permute(0, 2, 3, 1).contiguous()
     ring[:, 0, :, 0], ring[:, -1, :, 0] = 0, bottom
@@ -135,7 +126,7 @@ def _complete(scores: Tensor, nodes: Tensor, size: Size, shift: int) -> tuple[Te
 
 
 def _prepare(scores: Tensor, phi: Tensor, size: Size) -> tuple[Tensor, Tensor, Size, int]:
-    """Check the arguments; scores in a precision that is computed in, samples snapped, no gaps."""
+    """Check the arguments; return float32 or float64 scores and snapped samples without gaps."""
     if not (scores.is_floating_point() and phi.is_floating_point()):
         raise TypeError(
             f"scores and phi must be floating point, not {scores.dtype} and {phi.dtype}"
@@ -158,13 +149,11 @@ def _prepare(scores: Tensor, phi: Tensor, size: Size) -> tuple[Tensor, Tensor, S
     if scores.dtype not in (torch.float32, torch.float64):
         scores = scores.float()
     nodes, shift = snap(phi, size)
-    if not covers(nodes, size, shift):
-        scores, nodes = _complete(scores, nodes, size, shift)
-    return scores, nodes, size, shift
+    return *_complete(scores, nodes, size, shift), size, shift
 
 
 def _backend(scores: Tensor) -> ModuleType:
-    """The module of kernels for the scores' device."""
+    """The module with the kernels for the scores' device."""
     if scores.device.type == "cpu":
         from frugalseg.sampling import _raster_cpu
 

@@ -1,4 +1,4 @@
-"""The kernel sampler: samples drawn towards salient places (Recasens et al. 2018)."""
+"""The kernel sampler: samples are drawn towards salient places (Recasens et al. 2018)."""
 
 from functools import lru_cache
 
@@ -16,8 +16,8 @@ def saliency_sampling(saliency: Tensor, size: tuple[int, int], sigma: float = 0.
     Jin et al. 2022, eq. 3). The kernel is separable: small matrix products, no loop.
 
     Args:
-        saliency: ``(N, h', w')`` on its own grid with aligned corners, at least 0; its scale does
-            not matter. Sums over a kernel flatten it: sharpen it (a power) for a stronger warp.
+        saliency: ``(N, h', w')`` on a grid of its own with aligned corners, at least 0; its scale
+            does not matter. Sums over a kernel flatten it: raise it to a power for a stronger warp.
         size: number of samples ``(h, w)``, at least 2 each.
         sigma: standard deviation of the kernel relative to each side, above 0; the default is that
             of Recasens' code (13 of 30 cells wide at half height). Smaller follows finer detail.
@@ -26,7 +26,7 @@ def saliency_sampling(saliency: Tensor, size: tuple[int, int], sigma: float = 0.
         ``(N, h, w, 2)``, covering, differentiable in ``saliency``; uniform for constant saliency.
 
     Raises:
-        ValueError: where ``saliency`` has another shape or ``sigma`` is not above 0.
+        ValueError: ``saliency`` has another shape or ``sigma`` is not above 0.
 
     >>> saliency = torch.ones(1, 9, 9)
     >>> saliency[:, :, 5:] = 9
@@ -41,14 +41,14 @@ def saliency_sampling(saliency: Tensor, size: tuple[int, int], sigma: float = 0.
     if sigma <= 0:
         raise ValueError(f"sigma must be above 0, not {sigma}")
     height, width = saliency.shape[1:]
-    # A little everywhere: a map without any saliency then gives uniform sampling, not 0 / 0.
+    # a little everywhere, so that a map without any saliency gives uniform sampling, not 0 / 0
     floor = 1e-6 * saliency.mean((1, 2), keepdim=True) + torch.finfo(saliency.dtype).tiny ** 0.5
     saliency = saliency + floor
     rows, row_moments = _kernel(size[0], height, sigma, saliency.dtype, saliency.device)
     cols, col_moments = _kernel(size[1], width, sigma, saliency.dtype, saliency.device)
     across = saliency @ cols.T
     mass = rows @ across
-    # The moments are offsets from the node itself: small numbers, so little is lost to rounding.
+    # moments are offsets from the node itself: small numbers, so little is lost to rounding
     row = torch.linspace(0, 1, size[0], dtype=mass.dtype, device=mass.device)[:, None]
     col = torch.linspace(0, 1, size[1], dtype=mass.dtype, device=mass.device)
     row = row + row_moments @ across / mass
@@ -64,8 +64,8 @@ def _kernel(
     """Weights, and weights times offset, of each place and its two mirror images at each node.
 
     Returns:
-        Two ``(nodes, places)`` matrices. The kernel ends at a distance of 1, so that it sees the
-        same on both sides of a border node.
+        Two ``(nodes, places)`` matrices. The kernel ends at a distance of 1, so that both sides of
+        a border node weigh the same.
     """
     node = torch.linspace(0, 1, nodes, dtype=torch.float64)[:, None]
     place = torch.linspace(0, 1, places, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Reading an image at its samples: points, or averages over what each sample stands for."""
+"""Reading an image at its samples: points, or averages over the area of each sample."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from frugalseg._threads import in_parts
+from frugalseg._threads import parallel_for
 from frugalseg.sampling.grids import cell_spacing, check_sampling
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -31,7 +31,7 @@ def to_grid_sample(phi: Tensor) -> Tensor:
 
 
 def footprint(phi: Tensor, size: tuple[int, int]) -> Tensor:
-    """Height and width in pixels of what each sample stands for, at least one pixel.
+    """Height and width in pixels of the area that each sample stands for, at least one pixel.
 
     Args:
         phi: ``(N, h, w, 2)`` in ``[0, 1]``.
@@ -57,17 +57,17 @@ def sample(image: Tensor, phi: Tensor, mode: str = "bilinear", antialias: bool =
     Args:
         image: ``(N, C, H, W)``, or labels ``(N, H, W)`` of an integer type (``mode="nearest"``).
         phi: ``(N, h, w, 2)``, ``(row, col)`` in ``[0, 1]``.
-        mode: ``"bilinear"``, or ``"nearest"`` (halves upwards) for what must not be mixed.
+        mode: ``"bilinear"``, or ``"nearest"`` (halves upwards) for values that must not be mixed.
         antialias: average over the sample's own footprint, a box as high and as wide as the
             distances to its neighbours (unequal in the two directions, clipped to the image),
-            instead of reading a point. Where samples are a pixel apart or closer, both agree.
+            instead of reading a point. Both agree if samples are at most a pixel apart.
 
     Returns:
         ``(N, C, h, w)`` or ``(N, h, w)``. Bilinear reading is differentiable in ``image`` and in
         ``phi``, antialiased or not.
 
     Raises:
-        ValueError: for shapes that do not fit or an unknown mode.
+        ValueError: the shapes do not fit together or the mode is unknown.
 
     >>> image = torch.arange(6.0).reshape(1, 1, 2, 3)
     >>> sample(image, torch.tensor([[[[0.0, 0.5], [1.0, 1.0]], [[0.5, 0.25], [1.0, 0.0]]]]))
@@ -98,7 +98,7 @@ def sample(image: Tensor, phi: Tensor, mode: str = "bilinear", antialias: bool =
 
 
 def sample_pixels(pixels: Pixels, phi: Tensor) -> Tensor:
-    """Antialiased reading straight from 8-bit pixels, touching only those under the samples.
+    """Read 8-bit pixels with antialiasing, touching only those under the samples.
 
     Args:
         pixels: ``(H, W, C)`` uint8 array, as decoders give it; any strides (a crop, a flip).
@@ -119,7 +119,7 @@ def sample_pixels(pixels: Pixels, phi: Tensor) -> Tensor:
 
 
 def sample_labels(labels: Pixels, phi: Tensor) -> Tensor:
-    """Read the label nearest to each sample, straight from an array of any strides.
+    """Read the label nearest to each sample from an array of any strides.
 
     Args:
         labels: ``(H, W)`` uint8 array.
@@ -133,9 +133,9 @@ def sample_labels(labels: Pixels, phi: Tensor) -> Tensor:
     [[3, 7]]
     """
     height, width = labels.shape
-    place = np.floor(phi.detach().numpy() * [height - 1, width - 1] + 0.5).astype(np.int64)
-    row = place[..., 0].clip(0, height - 1)
-    col = place[..., 1].clip(0, width - 1)
+    pixel = np.floor(phi.detach().numpy() * [height - 1, width - 1] + 0.5).astype(np.int64)
+    row = pixel[..., 0].clip(0, height - 1)
+    col = pixel[..., 1].clip(0, width - 1)
     return torch.from_numpy(labels[row, col].astype(np.int64))
 
 
@@ -144,7 +144,7 @@ def area_average(pixels: Pixels, size: tuple[int, int]) -> Tensor:
 
     Args:
         pixels: ``(H, W, C)`` uint8 array, any strides.
-        size: cells ``(a, b)``; may exceed the image's own size, then neighbours repeat.
+        size: number of cells ``(a, b)``; if it exceeds the image's size, neighbours repeat.
 
     Returns:
         ``(C, a, b)`` float32 in ``[0, 1]``.
@@ -164,13 +164,8 @@ def area_average(pixels: Pixels, size: tuple[int, int]) -> Tensor:
 
 def _nearest(image: Tensor, phi: Tensor) -> Tensor:
     height, width = image.shape[-2:]
-    row, col = (
-        (phi.detach() * phi.new_tensor([height - 1, width - 1]) + 0.5)
-        .floor()
-        .long()
-        .clamp_min(0)
-        .unbind(-1)
-    )
+    pixel = (phi.detach() * phi.new_tensor([height - 1, width - 1]) + 0.5).floor()
+    row, col = pixel.long().clamp_min(0).unbind(-1)
     index = row.clamp_max(height - 1) * width + col.clamp_max(width - 1)
     flat = image.reshape(len(image), -1, height * width)
     index = index.flatten(1)[:, None].expand(-1, flat.shape[1], -1)
@@ -179,12 +174,12 @@ def _nearest(image: Tensor, phi: Tensor) -> Tensor:
 
 
 def _box_means_cpu(image: Tensor, phi: Tensor) -> Tensor:
+    """Means over the samples' boxes, by the kernel, channel by channel."""
     out = image.new_empty(*image.shape[:2], *phi.shape[1:3])
     centre, extent = _boxes(phi, image.shape[-2:])
     for n, planes in enumerate(image.detach().numpy()):
-        for c, plane in enumerate(planes):
-            mean = out[n, c : c + 1].numpy()
-            _fill_box_means(plane[..., None], centre[n], extent[n], mean, 1.0)
+        for plane, means in zip(planes, out[n].numpy(), strict=True):
+            _fill_box_means(plane[..., None], centre[n], extent[n], means[None], 1.0)
     return out
 
 
@@ -200,7 +195,7 @@ def _fill_box_means(pixels: Array, centre: Array, extent: Array, out: Array, sca
     """Fill ``out (C, h, w)`` with means of ``pixels (H, W, C)`` over boxes ``(h, w, 2)``."""
     from frugalseg.sampling._warp_numba import box_means
 
-    for axis in (0, 1):  # mirror what runs backwards, and the boxes with it
+    for axis in (0, 1):  # mirror an axis of negative stride, and the boxes with it
         if pixels.strides[axis] < 0:
             pixels = np.flip(pixels, axis)
             centre = centre.copy()
@@ -218,13 +213,13 @@ def _fill_box_means(pixels: Array, centre: Array, extent: Array, out: Array, sca
         row = np.empty(width * channels + 32, exact)
         box_means(flat, stride, pixels.shape, centre, extent, out, scale, row, first, last)
 
-    in_parts(work, len(centre), 8)
+    parallel_for(work, len(centre), 8)
 
 
 def _box_means(image: Tensor, phi: Tensor) -> Tensor:
     """The same by a summed-area table: bilinear reading of it integrates pixels exactly."""
     height, width = image.shape[-2:]
-    offset = image.mean((2, 3), keepdim=True)  # keeps the running sums small, so exact
+    offset = image.mean((2, 3), keepdim=True)  # keeps the running sums small and so exact
     table = F.pad((image - offset).double().cumsum(2).cumsum(3), (1, 0, 1, 0))
     size = phi.new_tensor([height, width])
     # pixel p covers [p, p + 1] in the table's coordinates
@@ -234,16 +229,11 @@ def _box_means(image: Tensor, phi: Tensor) -> Tensor:
     high = torch.minimum(centre + half, size)
 
     def integral(row: Tensor, col: Tensor) -> Tensor:
-        corner = torch.stack([row / height, col / width], -1).double()
-        return F.grid_sample(
-            table, to_grid_sample(corner), padding_mode="border", align_corners=True
-        )
+        corner = to_grid_sample(torch.stack([row / height, col / width], -1).double())
+        return F.grid_sample(table, corner, padding_mode="border", align_corners=True)
 
-    total = (
-        integral(high[..., 0], high[..., 1])
-        - integral(high[..., 0], low[..., 1])
-        - integral(low[..., 0], high[..., 1])
-        + integral(low[..., 0], low[..., 1])
-    )
+    (top, left), (bottom, right) = low.unbind(-1), high.unbind(-1)
+    total = integral(bottom, right) - integral(bottom, left)
+    total = total - integral(top, right) + integral(top, left)
     area = (high - low).prod(-1)[:, None]
     return (total / area).to(image.dtype) + offset

@@ -1,0 +1,53 @@
+"""Log lines and progress bars.
+
+Used as a library, the package is silent. The command line calls :func:`show`; from then on log
+lines go to standard error, and progress bars too if it is a terminal.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+log = logging.getLogger("frugalseg")
+log.addHandler(logging.NullHandler())
+
+
+class _ToStandardError(logging.Handler):
+    """Writes to the current standard error; warnings begin with the program's name."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        before = "frugalseg: " if record.levelno >= logging.WARNING else ""
+        sys.stderr.write(f"{before}{record.getMessage()}\n")
+
+
+_handler = _ToStandardError()
+
+
+def show() -> None:
+    """Show log lines and progress from now on, as on the command line."""
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    if _handler not in log.handlers:
+        log.addHandler(_handler)
+
+
+def shows_progress() -> bool:
+    """Whether progress bars are drawn: the command line runs, on a terminal."""
+    return _handler in log.handlers and sys.stderr.isatty()
+
+
+def track(items: Iterable[Item], unit: str, total: int | None = None) -> Iterator[Item]:
+    """Loop over items with a progress bar, if progress is shown.
+
+    Args:
+        items: to loop over.
+        unit: a plural noun for them, such as ``"images"``.
+        total: their number, if ``items`` has no length.
+    """
+    from tqdm import tqdm
+
+    bar: Any = tqdm(items, unit=f" {unit}", total=total, disable=not shows_progress())
+    yield from bar

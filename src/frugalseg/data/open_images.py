@@ -1,0 +1,124 @@
+"""Open a set of whole images: a folder, or one of the usual data sets."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frugalseg.data.formats import FORMATS
+from frugalseg.data.image_set import ImageSet, label_indices
+from frugalseg.data.layout import require_folder
+from frugalseg.errors import FrugalsegError
+from frugalseg.files import read_table
+
+LABEL_WORDS = ("folders", "fine")  # all other labels are CSV files
+
+
+def open_images(path: Path | str, labels: Path | str | None = None) -> ImageSet:
+    """Open a set of images in the first of `FORMATS` that recognises the path.
+
+    It may be a folder of images, flat or nested; one with `train/` and `test/` in it, or with
+    `train.tar.gz` and `test.tar.gz` of images; MNIST and Fashion-MNIST as IDX files; CIFAR-10 and
+    CIFAR-100 as Python or binary batches (CIFAR-100 with its 20 superclasses); STL-10 as binary
+    files; and the word "digits", the 1,797 digits of scikit-learn.
+
+    Args:
+        path: the folder, or "digits".
+        labels: "folders": the names of the sub-folders are the labels; "fine": CIFAR-100 with 100
+            classes; else a CSV file (file,label). Without it a folder of images has no labels, and
+            the data sets have their own.
+
+    Returns:
+        The set. Unreadable files are left out and named in `problems`.
+
+    Raises:
+        FrugalsegError: the path does not exist, no image can be read, or the labels do not fit.
+    """
+    path = Path(path)
+    if not FORMATS["digits"].recognises(path):
+        require_folder(path, "images")
+    special = (FORMATS[name] for name in FORMATS if name != "folder")  # any folder may be that
+    reader = next((each for each in special if each.recognises(path)), FORMATS["folder"])
+    images: ImageSet = reader.read(path, None if labels is None else str(labels))
+    if labels is None or labels in LABEL_WORDS:
+        return images
+    values, class_names, hints = read_labels(Path(labels), images)
+    problems = (*images.problems, *hints)
+    return replace(images, labels=values, class_names=class_names, problems=problems)
+
+
+def read_labels(
+    path: Path, images: ImageSet
+) -> tuple[NDArray[np.int64], tuple[str, ...], tuple[str, ...]]:
+    """Read a CSV file (file,label) for a set of images.
+
+    A file is named as in the set, with or without its suffix, or by its last part alone if that
+    is unique. Images that are not listed, or whose label is empty, are unlabelled.
+
+    Args:
+        path: the CSV file.
+        images: the set.
+
+    Returns:
+        (N,) class indices, -1 where unknown; the class names; and a sentence if images lack
+        labels.
+
+    Raises:
+        FrugalsegError: the file cannot be read, names files that are not in the set, gives one
+            image two labels, or has no label.
+    """
+    places = _places(images.names)
+    words = [""] * len(images)
+    lines: dict[int, int] = {}
+    unknown: list[tuple[int, str]] = []
+    for line, row in read_table(path, ("file", "label")):
+        name = row["file"].removeprefix("./")
+        place = places.get(name)
+        if place is None:
+            # unreadable files have been reported already
+            if not any(name and name in problem for problem in images.problems):
+                unknown.append((line, row["file"]))
+        elif place in lines and words[place] != row["label"]:
+            raise FrugalsegError(
+                f"{path}, line {line}: {name} has the label {words[place]!r} in line "
+                f"{lines[place]} and {row['label']!r} here. Keep one."
+            )
+        else:
+            words[place], lines[place] = row["label"], line
+    _refuse_unknown(path, images.root, unknown)
+    if not any(words):
+        raise FrugalsegError(f"{path} labels no image of {images.root}: fill its column 'label'.")
+    values, class_names = label_indices(words)
+    missing = int((values < 0).sum())
+    hints = (f"{path}: {missing} of {len(words)} images have no label in it.",) if missing else ()
+    return values, class_names, hints
+
+
+def _refuse_unknown(path: Path, root: Path, unknown: Sequence[tuple[int, str]]) -> None:
+    """Refuse the files that a table names (with their lines) but the set does not hold."""
+    if not unknown:
+        return
+    names = ", ".join(name for _, name in unknown[:3])
+    raise FrugalsegError(
+        f"{path} names {len(unknown)} file{'s' * (len(unknown) > 1)} that {root} does not have: "
+        f"{names}{', ...' if len(unknown) > 3 else ''} (line {unknown[0][0]}). "
+        "Write paths as below that folder."
+    )
+
+
+def _places(names: Sequence[str]) -> dict[str, int | None]:
+    """Images by their names and by each shorter form of these that is unique."""
+    places: dict[str, int | None] = {}
+    paths = [PurePosixPath(name) for name in names]
+    shorter = (
+        [str(path.with_suffix("")) for path in paths],
+        [path.name for path in paths],
+        [path.stem for path in paths],
+    )
+    for keys in shorter:
+        for i, key in enumerate(keys):
+            places[key] = i if places.get(key, i) == i else None
+    places |= {name: i for i, name in enumerate(names)}
+    return {name: i for name, i in places.items() if i is not None}

@@ -1,0 +1,75 @@
+"""The answers of a clustering for the images of a set."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from frugalseg.augment.views import prediction_view
+from frugalseg.console import track
+from frugalseg.data.image_set import ImageSet
+from frugalseg.iic import clustering_diagnostics
+from frugalseg.tasks.cluster.evaluate import Answers
+from frugalseg.tasks.cluster.features import FrozenFeatures
+from frugalseg.tasks.cluster.model import ClusterRun
+
+PIECE = 256  # images read and answered at once
+
+
+def answer_images(run: ClusterRun, images: ImageSet, split: str = "all") -> Answers:
+    """Assign the images of a split to clusters.
+
+    Args:
+        run: a finished run.
+        images: the set.
+        split: which of its images.
+
+    Returns:
+        The answers, in the order of the split.
+
+    Raises:
+        FrugalsegError: there is no such split, or an image cannot be read any more.
+    """
+    indices = images.indices(split)
+    main, overcluster = _soft_answers(run, images, indices)
+    chosen, finer = main[run.sub_head], overcluster[run.overcluster_sub_head]
+    if "overcluster" not in run.config.head_order:
+        finer = chosen  # the overclustering head has learned nothing
+    return Answers(
+        tuple(images.names[i] for i in indices),
+        indices,
+        chosen.numpy(),
+        finer.numpy(),
+        main.argmax(-1).numpy(),
+        tuple(float(loss) for loss in run.state["losses"]),
+        clustering_diagnostics(chosen) | run.known_agreement(images.root, split),
+        None if images.labels is None else images.labels[indices],
+        images.class_names,
+    )
+
+
+def _soft_answers(
+    run: ClusterRun, images: ImageSet, indices: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """(S, N, k) of the main head and (S, N, K) of the overclustering head, on the CPU."""
+    config, net, views = run.config, run.net, run.config.views
+    kept = None  # features of these images that the training has left in its --features folder
+    if config.frozen and config.features:
+        folder = Path(config.features)
+        kept = FrozenFeatures(net.backbone, config, images, indices, folder).read_plain()
+    main, overcluster = [], []
+    with torch.inference_mode():
+        for start in track(range(0, len(indices), PIECE), "pieces"):
+            piece = slice(start, start + PIECE)
+            if kept is None:
+                pixels = torch.from_numpy(images.read_all(views.side, indices[piece]))
+                batch = pixels.permute(0, 3, 1, 2).contiguous().to(net.backbone.mean.device)
+                features = net.backbone(prediction_view(batch, views))
+            else:
+                features = kept[piece].to(net.backbone.mean.device)
+            reduced = net.reduce(features)
+            main.append(net.assign(reduced, "main").float().cpu())
+            overcluster.append(net.assign(reduced, "overcluster").float().cpu())
+    return torch.cat(main, 1), torch.cat(overcluster, 1)

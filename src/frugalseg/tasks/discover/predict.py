@@ -1,0 +1,211 @@
+"""The answers of a discovery for images of any size, in tiles if they are large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from frugalseg.augment.views import plain_frame
+from frugalseg.data.images import Pixels, as_pixels, resize_image, scaled_size
+from frugalseg.errors import FrugalsegError
+from frugalseg.tasks.discover.config import DiscoverConfig
+from frugalseg.tasks.iic.config import not_none
+from frugalseg.tasks.iic.model import IICRun
+
+PLACES = 400  # of an image, at which soft answers are kept
+TILE = 1024  # pixels; larger images are answered in tiles...
+MARGIN = 128  # ...that overlap by so much on every side, or 4 of the network's coarsest steps
+STRIP = 1 << 24  # values that are enlarged at once
+
+Box = tuple[slice, slice]
+Run = IICRun[DiscoverConfig]
+
+
+@dataclass(frozen=True)
+class RegionPrediction:
+    """The regions of one image.
+
+    Attributes:
+        name: of the image.
+        labels: (H, W) regions.
+        places: (n, k) probabilities at some places.
+        pixels: (H, W, 3 or 4) the image.
+        soft: (k, h, w) probabilities at the network's resolution.
+    """
+
+    name: str
+    labels: NDArray[np.uint8]
+    places: NDArray[np.float32]
+    pixels: NDArray[np.uint8]
+    soft: NDArray[np.float32]
+
+
+def discover_labels(run: Run, image: Path | str | Pixels, head: str = "main") -> NDArray[np.uint8]:
+    """The region of each pixel of an image.
+
+    Args:
+        run: a finished run.
+        image: a file, or (H, W, 3) uint8; with four bands if the run sees infrared.
+        head: "main", or "overcluster" for the finer regions.
+
+    Returns:
+        (H, W) uint8 regions, 0 to k - 1 of that head, at the image's own size.
+
+    Raises:
+        FrugalsegError: the image cannot be read.
+    """
+    pixels = read_pixels(run, image)
+    soft = soft_regions(run, pixels, head)
+    return labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
+
+
+def finer_labels(run: Run, image: Path | str | Pixels) -> NDArray[np.uint8]:
+    """(H, W) regions of the overclustering head.
+
+    Raises:
+        FrugalsegError: the run has not trained it, or the image cannot be read.
+    """
+    if "overcluster" not in run.config.head_order:
+        raise FrugalsegError(
+            f"{run.dir} has no finer regions: its --head-order leaves out overcluster."
+        )
+    return discover_labels(run, image, "overcluster")
+
+
+def predict_image(
+    run: Run, image: Path | str | Pixels, name: str = "", places: int = PLACES
+) -> RegionPrediction:
+    """Divide one image.
+
+    Args:
+        run: a finished run.
+        image: a file, or (H, W, 3) uint8; with four bands if the run sees infrared.
+        name: of the image.
+        places: number of places at which probabilities are kept.
+
+    Raises:
+        FrugalsegError: the image cannot be read.
+    """
+    pixels = read_pixels(run, image)
+    soft = soft_regions(run, pixels)
+    labels = labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
+    rows = soft.flatten(1).T.numpy()
+    chosen = np.linspace(0, len(rows) - 1, min(places, len(rows))).astype(int)
+    return RegionPrediction(name, labels, rows[chosen], pixels, soft.numpy())
+
+
+def soft_regions(run: Run, image: Path | str | Pixels, head: str = "main") -> Tensor:
+    """Probabilities of the regions at the network's resolution.
+
+    Args:
+        run: a finished run.
+        image: a file, or (H, W, 3 or 4) uint8.
+        head: "main" or "overcluster"; its sub-head of lowest loss answers.
+
+    Returns:
+        (k, h, w) float32 on the CPU, summing to 1 over k.
+
+    Raises:
+        FrugalsegError: the image cannot be read.
+    """
+    pixels = read_pixels(run, image)
+    size = scaled_size((pixels.shape[0], pixels.shape[1]), not_none(run.config.side))
+    scaled = resize_image(pixels, size)
+    if max(scaled.shape[:2]) <= TILE:
+        return _answer(run, scaled, head)
+    stride = run.net.backbone.stride
+    height, width = (-(-length // stride) for length in scaled.shape[:2])
+    whole: Tensor | None = None
+    multiple = run.net.backbone.multiple
+    for outer, inner in tiles(scaled.shape[:2], multiple, TILE, MARGIN):
+        answers = _answer(run, scaled[outer], head)
+        rows, columns = (slice(part.start // stride, -(-part.stop // stride)) for part in inner)
+        if whole is None:
+            whole = torch.empty(len(answers), height, width)
+        y, x = (part.start // stride for part in outer)
+        inside = answers[:, rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
+        whole[:, rows, columns] = inside
+    return not_none(whole)
+
+
+def tiles(
+    size: tuple[int, ...], multiple: int, tile: int, margin: int
+) -> Iterator[tuple[Box, Box]]:
+    """Tiles of an image that begin at multiples of the network's coarsest step.
+
+    Args:
+        size: height and width.
+        multiple: the coarsest step in pixels.
+        tile: greatest side of a tile.
+        margin: pixels on each side of a tile that are computed but not kept.
+
+    Yields:
+        Rows and columns to compute, and those to keep, which cover the image once.
+    """
+    margin = -(-max(margin, 4 * multiple) // multiple) * multiple
+    step = max((tile - 2 * margin) // multiple, 1) * multiple
+    for y in range(0, size[0], step):
+        for x in range(0, size[1], step):
+            inner = slice(y, min(y + step, size[0])), slice(x, min(x + step, size[1]))
+            outer = (
+                slice(max(0, y - margin), min(y + step + margin, size[0])),
+                slice(max(0, x - margin), min(x + step + margin, size[1])),
+            )
+            yield outer, inner
+
+
+def labels_from_soft(run: Run, soft: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Enlarge probabilities linearly and take the most probable regions, some rows at a time.
+
+    Args:
+        run: the run that gave them.
+        soft: (k, h, w) probabilities of an image.
+        size: height and width of the image.
+
+    Returns:
+        (*size) uint8.
+    """
+    scaled = scaled_size(size, not_none(run.config.side))
+    stride = run.net.backbone.stride
+    places = [
+        (torch.arange(length) + 0.5) * (small / stride) / length - 0.5
+        for length, small in zip(size, scaled, strict=True)
+    ]
+    left, right, share = _between(places[1], soft.shape[2])
+    wide = soft[..., left] * (1 - share) + soft[..., right] * share
+    labels = np.empty(size, np.uint8)
+    rows = max(1, STRIP // (wide.shape[0] * wide.shape[2]))
+    for start in range(0, size[0], rows):
+        above, below, part = _between(places[0][start : start + rows], soft.shape[1])
+        strip = wide[:, above] * (1 - part[:, None]) + wide[:, below] * part[:, None]
+        labels[start : start + rows] = strip.argmax(0).numpy()
+    return labels
+
+
+def _between(places: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The two neighbours of each place on a line of `count` points, and the share of the second."""
+    places = places.clamp(0, count - 1)
+    first = places.floor().long()
+    return first, (first + 1).clamp_max(count - 1), places - first
+
+
+def read_pixels(run: Run, image: Path | str | Pixels) -> Pixels:
+    """The pixels of an image as a run sees them: (H, W, 3), or 4 bands with infrared."""
+    return as_pixels(image, run.config.bands)
+
+
+def _answer(run: Run, pixels: Pixels, head: str) -> Tensor:
+    """(k, h, w) probabilities of an image or tile at the network's size."""
+    device = next(run.net.parameters()).device
+    stacked = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+    shown = plain_frame(stacked.to(device).float() / 255, run.config.views)
+    chosen = run.sub_head if head == "main" else run.overcluster_sub_head
+    with torch.inference_mode():
+        answers: Tensor = run.net(shown, head)[chosen, 0].float().cpu()
+    return answers

@@ -1,0 +1,206 @@
+"""Train a discovery: from images, or heads on features of a frozen backbone."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from frugalseg.console import log
+from frugalseg.data.image_mask_folder import ImageMaskFolder
+from frugalseg.data.images import Pixels, resize_image, scaled_size
+from frugalseg.engine.environment import default_device, seed_everything
+from frugalseg.engine.run_dir import NewRun
+from frugalseg.errors import FrugalsegError
+from frugalseg.files import in_threads
+from frugalseg.models.heads import TwoHeadNet
+from frugalseg.tasks.discover.config import DiscoverConfig
+from frugalseg.tasks.discover.data import MEMORY, memory_of
+from frugalseg.tasks.discover.evaluate import enlarge
+from frugalseg.tasks.discover.features import FeatureMaps, PixelStore, feature_maps, pieces_of
+from frugalseg.tasks.discover.model import build_discover_net
+from frugalseg.tasks.discover.module import DiscoverModule, MapModule, PixelModule
+from frugalseg.tasks.iic.config import not_none
+from frugalseg.tasks.iic.model import share_frozen
+from frugalseg.tasks.iic.schedule import HeadSchedule
+from frugalseg.tasks.iic.train import train_heads
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """The images of a training: their pixels, or features of a frozen backbone.
+
+    Attributes:
+        count: number of images, or of pieces of them.
+        classes: number of the labels' classes; 0 without labels.
+        store: the images, if the backbone learns.
+        maps: features, if it is frozen.
+        labels: (N, h, w) class indices at the places of these, 255 if unknown.
+        frozen: the network whose backbone computed these features and whose components reduced
+            them.
+    """
+
+    count: int
+    classes: int = 0
+    store: PixelStore | None = None
+    maps: FeatureMaps | None = None
+    labels: Tensor | None = None
+    frozen: TwoHeadNet | None = None
+
+
+def train(
+    config: DiscoverConfig, images: ImageMaskFolder, run: NewRun, backbone: nn.Module | None = None
+) -> None:
+    """Train a run, or go on with an unfinished one.
+
+    Args:
+        config: resolved.
+        images: the images, and masks if they are to be counted.
+        run: its folder.
+        backbone: a network of one's own in place of a named one; a copy is trained, from its
+            weights. :func:`frugalseg.models.backbone.build_backbone` says what it must take,
+            return and have.
+
+    Raises:
+        FrugalsegError: the settings or the images do not allow the training; the folder is not
+            made.
+    """
+    # Building the network first refuses missing weights before anything is written. It also draws a
+    # frozen backbone that has no weights: the same one for all restarts and whenever the training
+    # goes on.
+    seed_everything(config.seed)
+    build = partial(build_discover_net, config, backbone=backbone)
+    data = build_training_data(config, images, build(2))
+    run.begin()
+    make = partial(make_module, config, data)
+    train_heads(config, run, config.classes, "regions", build, make, {"images": data.count})
+
+
+def make_module(
+    config: DiscoverConfig,
+    data: TrainingData,
+    net: TwoHeadNet,
+    seed: int,
+    head_order: tuple[str, ...] | None = None,
+) -> DiscoverModule:
+    """The training module of a network.
+
+    Args:
+        config: resolved.
+        data: the images.
+        net: the network.
+        seed: of the training.
+        head_order: the heads that learn in turn; by default those of the configuration.
+    """
+    everything = np.arange(data.count)
+    schedule = HeadSchedule(
+        {"main": everything, "overcluster": everything},
+        head_order or config.head_order,
+        not_none(config.steps_per_head),
+        not_none(config.batch_size),
+        seed,
+    )
+    if data.store is not None:
+        return PixelModule(
+            net, schedule, config, seed, data.classes, store=data.store, augment=config.views
+        )
+    share_frozen(net, not_none(data.frozen))
+    maps = vars(not_none(data.maps))
+    return MapModule(net, schedule, config, seed, data.classes, **maps, labels=data.labels)
+
+
+def build_training_data(
+    config: DiscoverConfig, data: ImageMaskFolder, net: TwoHeadNet
+) -> TrainingData:
+    """Read the images, or compute the features of a frozen backbone.
+
+    Args:
+        config: resolved.
+        data: the images, and masks if they are to be counted.
+        net: its backbone computes the features, if it is frozen; its components are set.
+
+    Raises:
+        FrugalsegError: an image or a mask cannot be read, or all are of one colour.
+    """
+    indices = _choose_images(config, data).tolist()
+    log.info(f"Reading {len(indices)} images")
+    has_masks = any(data.samples[i].mask is not None for i in indices)
+    classes = data.class_list.num_classes if data.class_list and has_masks else 0
+    sizes = [scaled_size(data.sizes[data.samples[i].image], not_none(config.side)) for i in indices]
+
+    def read(place: int) -> tuple[Pixels, NDArray[np.uint8] | None]:
+        """An image and its labels, at the size at which they are learned from."""
+        image, truth = data.read(indices[place]), data.truth(indices[place])
+        size = sizes[place]
+        return resize_image(image, size), None if truth is None else _nearest(truth, size)
+
+    places = range(len(indices))
+    if config.frozen:
+        return _compute_features(config, list(in_threads(read, places, "images")), classes, net)
+    store = PixelStore(sizes, config.bands, classes > 0)
+    for _ in in_threads(lambda place: store.put(place, *read(place)), places, "images"):
+        pass
+    _refuse_plain(config, store.rows())
+    return TrainingData(len(indices), classes, store)
+
+
+def _choose_images(config: DiscoverConfig, data: ImageMaskFolder) -> NDArray[np.int64]:
+    """The images to learn from: all, or as many as the configuration says, drawn by the seed."""
+    indices = data.indices(config.split)
+    if len(indices) <= not_none(config.max_images):
+        return indices
+    needed = memory_of(config, not_none(config.side), data.image_sizes(config.split))
+    why = f"all would take {needed / 2**30:.0f} GiB; " if needed > MEMORY else ""
+    log.info(
+        f"{config.max_images} of {len(indices)} images are learned from, drawn by the seed: "
+        f"{why}--max-images says how many, --side how large they are kept."
+    )
+    rng = np.random.default_rng((config.seed, 5))
+    return np.sort(rng.permutation(indices)[: config.max_images])
+
+
+def _compute_features(
+    config: DiscoverConfig,
+    read: Sequence[tuple[Pixels, NDArray[np.uint8] | None]],
+    classes: int,
+    net: TwoHeadNet,
+) -> TrainingData:
+    """Features of square pieces of images; at most as many pieces as the configuration says."""
+    _refuse_plain(config, (torch.from_numpy(x.reshape(-1, x.shape[2])) for x, _ in read))
+    crop, num_views = not_none(config.crop), not_none(config.num_views)
+    pieces, labels = [], []
+    for image, truth in read:
+        known = np.full(image.shape[:2], 255, np.uint8) if truth is None else truth
+        pieces += pieces_of(image, crop)
+        labels += pieces_of(known[..., None], crop)
+    kept = np.arange(len(pieces))
+    if len(pieces) > not_none(config.max_images):
+        kept = np.sort(np.random.default_rng(5).permutation(kept)[: config.max_images])
+    pictures = np.stack([pieces[k] for k in kept])
+    log.info(f"Computing features of {len(pictures)} pictures, {1 + num_views} views each")
+    maps = feature_maps(net.eval().to(default_device()), pictures, num_views, config.views)
+    known_labels = None
+    if classes:
+        size = maps.plain.shape[-2:]
+        known_labels = torch.from_numpy(np.stack([_nearest(labels[k][..., 0], size) for k in kept]))
+    return TrainingData(len(pictures), classes, None, maps, known_labels, net.cpu())
+
+
+def _nearest(labels: NDArray[np.uint8], size: Sequence[int]) -> NDArray[np.uint8]:
+    """Labels at another size, by the nearest pixel."""
+    return np.ascontiguousarray(enlarge(labels, (size[0], size[1])))
+
+
+def _refuse_plain(config: DiscoverConfig, images: Iterable[Tensor]) -> None:
+    """Refuse images, (pixels, C) each, that are all of one colour."""
+    first: Tensor | None = None
+    for image in images:
+        first = image[0] if first is None else first
+        if not bool((image == first).all()):
+            return
+    raise FrugalsegError(
+        f"{config.data}: all images are of one colour, there is nothing to tell apart."
+    )

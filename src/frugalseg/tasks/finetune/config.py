@@ -1,0 +1,80 @@
+"""The settings of a fine-tuning: a classifier on the backbone of a clustering, taught with labels.
+
+Beside the files of :mod:`frugalseg.engine.run_dir` a run has ``labels.csv``: file, label, and the
+use of the label: training, score or nothing. The clustering is not needed once the training has
+ended.
+"""
+
+import typing
+from dataclasses import dataclass
+
+from cyclopts import Parameter
+
+from frugalseg.augment.config import PRESETS
+from frugalseg.engine.config import Options, TrainingConfig, setting
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class FinetuneConfig(TrainingConfig):
+    """Teach the network of a clustering run to classify images, from labels.
+
+    Writes RUN/predictions.csv (file, class, confidence, second choice) for all images, and scores
+    on images whose labels were not used. An interrupted training goes on if the same command is
+    given again.
+    """
+
+    task: typing.ClassVar[str] = "finetune"
+    source: typing.ClassVar[str] = "clustering"
+    default_run: typing.ClassVar[str] = "CLUSTERING-finetuned-SEED"
+
+    clustering: typing.Annotated[str, Parameter(parse=False)] = setting(
+        "", "Folder of a finished clustering run, whose backbone is taught further."
+    )
+    data: str = setting(
+        "",
+        "Folder of images; by default the one the run was trained on.",
+    )
+    labels: str | None = setting(
+        None, "A CSV file (file,label), or folders; by default the run's, or the data set's own."
+    )
+    split: str | None = setting(
+        None, "Images to learn from; by default train if the data have train and test, else all."
+    )
+    test: str | None = setting(
+        None, "Images to score on; by default test, else a part of the labelled ones held out."
+    )
+    hold_out: float = setting(
+        0.2,
+        "Share of each class's labelled images held out to score on, if there is no test; 0 learns "
+        "from all and scores nothing.",
+        at_least=0,
+        below=1,
+    )
+    share: float = setting(
+        1.0, "Of the labels to learn from, keep so many, drawn by the seed.", above=0, at_most=1
+    )
+    steps: int = setting(1000, "Training steps.", at_least=1)
+    batch_size: int = setting(128, "Images in a step.", at_least=2)
+    learning_rate: float = setting(
+        1e-3, "Learning rate of the classifier; the backbone learns at a tenth of it.", above=0
+    )
+    hidden: int = setting(2048, "Features of the classifier's hidden layer.", at_least=1)
+    augment: str | None = setting(
+        None,
+        "How views are made; by default as the run's, stl-supervised if those are stl",
+        choices=PRESETS,
+    )
+    augment_options: Options = setting(
+        {}, "Further settings of the views, such as --augment-options.cut 0.5."
+    )
+    crops: int = setting(
+        1,
+        "Views that an answer is averaged over: 1 (centre) or 5 (corners too), and their mirror "
+        "images if views are flipped.",
+        at_least=1,
+        at_most=5,
+    )
+    untrained: typing.Annotated[bool, Parameter(negative="")] = setting(
+        False, "Begin with the same network from nothing, for comparison."
+    )

@@ -1,0 +1,170 @@
+"""The network with two heads that clustering and discovery train, and their finished runs."""
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from torch import nn
+
+from frugalseg.engine.config import OWN
+from frugalseg.engine.environment import default_device
+from frugalseg.engine.run_dir import RunDir, load_weights
+from frugalseg.errors import FrugalsegError
+from frugalseg.files import same_path
+from frugalseg.models.backbone import build_backbone
+from frugalseg.models.heads import TwoHeadNet
+from frugalseg.tasks.iic.config import Config, not_none
+
+STATE_KEYS = frozenset({"resolved", "clusters", "sub_head", "overcluster_sub_head"})
+
+
+@dataclass(frozen=True)
+class IICRun(Generic[Config]):
+    """A finished clustering or discovery, loaded.
+
+    Attributes:
+        dir: the run's folder.
+        asked: the settings as they were given.
+        config: the settings with nothing left open.
+        state: the choices made in the training.
+        net: backbone and heads, in evaluation mode, on the GPU if there is one.
+    """
+
+    dir: RunDir
+    asked: Config
+    config: Config
+    state: dict[str, Any]
+    net: TwoHeadNet
+
+    @property
+    def clusters(self) -> int:
+        """k, outputs of the main head."""
+        return int(self.state["clusters"])
+
+    @property
+    def sub_head(self) -> int:
+        """The sub-head of the main head that has the lowest loss."""
+        return int(self.state["sub_head"])
+
+    @property
+    def overcluster_sub_head(self) -> int:
+        """The sub-head of the overclustering head that has the lowest loss."""
+        return int(self.state["overcluster_sub_head"])
+
+    @property
+    def backbone_name(self) -> str:
+        """The backbone's name in tables, with its width if it is trained from nothing."""
+        named = self.config.frozen or self.config.pretrained
+        return str(self.config.backbone) if named else f"{self.config.backbone} {self.config.width}"
+
+    def describe(self, data: str, split: str, images: int, asked: int | str) -> dict[str, Any]:
+        """The part of a result that says which run was evaluated on which images.
+
+        Args:
+            data: name of the data.
+            split: which images of them.
+            images: how many these are.
+            asked: the number of groups in the settings, or "auto".
+        """
+        return {
+            "run": self.dir.name,
+            "data": data,
+            "split": split,
+            "images": images,
+            "clusters": self.clusters,
+            "asked": asked,
+            "backbone": self.backbone_name,
+            "frozen": self.config.frozen,
+            "steps": self.config.steps,
+        }
+
+    def known_agreement(self, root: Path, split: str) -> dict[str, float]:
+        """ "agreement" of two views, which the training measured on its own images; else nothing.
+
+        Args:
+            root: folder of the images that are evaluated.
+            split: which of them.
+        """
+        own = same_path(root, self.config.data) and split == self.config.split
+        return {"agreement": self.state["diagnostics"]["agreement"]} if own else {}
+
+
+Run = TypeVar("Run", bound=IICRun[Any])
+
+
+def load_run(
+    kind: type[Run],
+    config_class: type[Config],
+    build: Callable[[Config, int, nn.Module | None], TwoHeadNet],
+    folder: Path | str,
+    backbone: nn.Module | None = None,
+) -> Run:
+    """Load a finished run; its network is on the GPU if there is one.
+
+    Args:
+        kind: class of the run.
+        config_class: class of its configuration.
+        build: builds the untrained network, given configuration, k and backbone.
+        folder: the run's folder.
+        backbone: the run's backbone, if it was handed in; a copy of it gets the run's weights.
+
+    Raises:
+        FrugalsegError: the folder is incomplete or unfinished, its weights do not fit, or its
+            backbone must be handed in.
+    """
+    run = RunDir(folder)
+    asked, state = run.finished(config_class, STATE_KEYS)
+    config = config_class.from_values(state["resolved"], str(run.path / "state.json"))
+    net = build(dataclasses.replace(config, pretrained=False), int(state["clusters"]), backbone)
+    load_weights(net, run.weights)
+    return kind(run, asked, config, state, net.to(default_device()).eval())
+
+
+def build_two_heads(
+    config: Config,
+    clusters: int,
+    overclusters: int,
+    channels: int,
+    backbone: nn.Module | None = None,
+    **maps: Any,
+) -> TwoHeadNet:
+    """The untrained network of a resolved configuration.
+
+    Args:
+        config: the configuration.
+        clusters: k of the main head.
+        overclusters: k of the overclustering head.
+        channels: of the images.
+        backbone: the configuration's backbone, if it is handed in; a copy of it is built in.
+        maps: further arguments of :func:`frugalseg.models.backbone.build_backbone`.
+
+    Raises:
+        FrugalsegError: there is no such backbone, its weights cannot be had, it must be handed in,
+            or one is handed in that the configuration does not want.
+    """
+    if (config.backbone == OWN) == (backbone is None):
+        raise FrugalsegError(
+            "The run's backbone was handed in from Python: hand it in again, as the argument "
+            "network."
+            if backbone is None
+            else f"The run's backbone is {config.backbone}: none can be handed in."
+        )
+    chosen = str(config.backbone) if backbone is None else copy.deepcopy(backbone).cpu()
+    return TwoHeadNet(
+        build_backbone(chosen, channels, not_none(config.width), bool(config.pretrained), **maps),
+        clusters,
+        overclusters,
+        not_none(config.sub_heads),
+        not_none(config.hidden),
+        not_none(config.components) if config.frozen else 0,
+    )
+
+
+def share_frozen(net: TwoHeadNet, source: TwoHeadNet) -> None:
+    """Give a network the frozen backbone of another, and the components that its heads stand on."""
+    net.backbone.load_state_dict(source.backbone.state_dict())
+    net.backbone.requires_grad_(False)
+    net.centre, net.spread, net.directions = source.centre, source.spread, source.directions

@@ -1,0 +1,103 @@
+"""The task of segmenting images from few of their pixels, learned from masks."""
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+from frugalseg.console import log, track
+from frugalseg.data.image_mask_folder import ImageMaskFolder
+from frugalseg.data.images import read_image
+from frugalseg.data.masks import write_labels
+from frugalseg.engine.results import Result
+from frugalseg.errors import FrugalsegError
+from frugalseg.files import refuse_overwriting
+from frugalseg.reports.images import overlay, save_jpeg
+from frugalseg.tasks.base import (
+    Files,
+    Options,
+    Task,
+    own_result,
+    with_other_data,
+)
+from frugalseg.tasks.names import default_run_folder
+from frugalseg.tasks.segment.config import SegmentConfig
+from frugalseg.tasks.segment.data import open_data, resolve
+from frugalseg.tasks.segment.evaluate import RESULT, evaluate_run
+from frugalseg.tasks.segment.model import Run, load_run
+from frugalseg.tasks.segment.report import compare_runs
+
+
+def export(run: Run, dataset: ImageMaskFolder) -> Result | None:
+    """Evaluate a run on val, if there is one, and write its report."""
+    samples = dataset.splits.get("val")
+    if not samples:
+        return None
+    result = own_result(TASK, run, "val", dataset)
+    page = run.dir.path / "report.html"
+    compare_runs([run], [result], samples, 4, dataset.classes, page)
+    log.info(f"The page is {page}.")
+    return result
+
+
+def predict(run: Run, files: Files, out: Path, options: Options) -> Sequence[str]:
+    """Label images: write NAME.png and NAME.overlay.jpg for each."""
+    if run.model.needs_truth():
+        raise FrugalsegError(f"{run.dir} samples by true boundaries: it cannot label new images.")
+    outputs = [(out / f"{name}.png", out / f"{name}.overlay.jpg") for _, name in files]
+    refuse_overwriting([path for path, _ in files], chain.from_iterable(outputs))
+    problems = []
+    for (path, _), (labels, shown) in track([*zip(files, outputs, strict=True)], "images"):
+        try:
+            answer = run.model.predict(path)
+            picture = overlay(read_image(path), answer.labels, run.classes.colours)
+        except FrugalsegError as error:
+            problems.append(str(error))
+            continue
+        write_labels(answer.labels, labels, run.classes)
+        save_jpeg(picture, shown)
+    return problems
+
+
+def details(result: Result) -> str:
+    """IoU by class."""
+    assert result.scores is not None
+    return "".join(
+        f"  {name:20s} {'absent' if iou is None else f'{iou:.3f}'}\n"
+        for name, iou in result.scores["iou"].items()
+    )
+
+
+def compare(
+    runs: Sequence[Run], results: Sequence[Result], split: str | None, out: Path, images: int
+) -> None:
+    """Write a page that compares runs on the same data."""
+    for run in runs:
+        if run.classes.names != runs[0].classes.names:
+            raise FrugalsegError(
+                f"{runs[0].dir} and {run.dir} have other classes: compare runs on one data set."
+            )
+    dataset = open_data(runs[0].asked)
+    samples = dataset.splits[split or "val"]
+    compare_runs(runs, results, samples, max(images, 0), dataset.classes, out)
+
+
+TASK = Task(
+    config=SegmentConfig,
+    result=RESULT,
+    default_folder=lambda config: default_run_folder(
+        config, config.sampler, "x".join(map(str, config.size))
+    ),
+    open_data=open_data,
+    resolve=resolve,
+    train="frugalseg.tasks.segment.train:train",
+    load=load_run,
+    export=export,
+    predict=predict,
+    open_scored=lambda run, data, options: open_data(with_other_data(run.asked, data)),
+    default_split=lambda run, own: "val",
+    evaluate=lambda run, dataset, split, options: evaluate_run(run, dataset, split),
+    details=details,
+    network_option="segmenter",
+    keep_suffix=False,
+    compare=compare,
+)
