@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from frugalseg.data import image_mask_folder, masks
 from frugalseg.data.classes import write_classes
 from frugalseg.engine import trainer
 from frugalseg.engine.module import StepModule
@@ -100,6 +102,24 @@ def test_ctrl_c_says_how_to_go_on(
         "frugalseg: interrupted; the same command goes on from here."
     )
     assert segment().code == 0
+
+
+def test_training_masks_are_decoded_once_more_than_training_needs_at_most(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: Counter[Path] = Counter()
+    read = masks.read_raw
+
+    def counted(path: Path | str) -> Any:
+        counts[Path(path)] += 1
+        return read(path)
+
+    for module in (masks, image_mask_folder):
+        monkeypatch.setattr(module, "read_raw", counted)
+    _, _, dataset = train_only(config(scenes), tmp_path / "run")
+    of_train = [counts[sample.mask] for sample in dataset.splits["train"]]
+    assert min(of_train) >= 1
+    assert max(of_train) <= 2
 
 
 def test_a_run_that_was_moved_goes_on(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from frugalseg.console import log
 from frugalseg.data.image_set import ImageSet
-from frugalseg.engine.environment import default_device, seed_everything
+from frugalseg.engine.environment import default_device
 from frugalseg.engine.run_dir import NewRun
 from frugalseg.errors import FrugalsegError
 from frugalseg.models.backbone import check_backbone
@@ -24,7 +24,7 @@ from frugalseg.tasks.cluster.module import ClusterModule, FeatureModule, ImageMo
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.model import share_frozen
 from frugalseg.tasks.iic.schedule import HeadSchedule
-from frugalseg.tasks.iic.train import train_heads
+from frugalseg.tasks.iic.train import build_first, train_heads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,12 +69,8 @@ def train(
             before the folder is made.
     """
     _hint_at_small_batches(config)
-    # Building the network first refuses unknown backbones and missing weights before anything is
-    # written. It also draws a frozen backbone that has no weights: the same one for all restarts
-    # and whenever the training goes on.
-    seed_everything(config.seed)
     build = partial(build_net, config, backbone=backbone)
-    first = build(2)
+    first = build_first(config, build)
     if backbone is not None:
         check_backbone(first.backbone, config.views.out_channels, config.views.size)
     run.begin()

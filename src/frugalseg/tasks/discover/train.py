@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from frugalseg.console import log
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.images import Pixels, resize_image, scaled_size
-from frugalseg.engine.environment import default_device, seed_everything
+from frugalseg.engine.environment import default_device
 from frugalseg.engine.run_dir import NewRun
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
@@ -26,7 +26,7 @@ from frugalseg.tasks.discover.module import DiscoverModule, MapModule, PixelModu
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.model import share_frozen
 from frugalseg.tasks.iic.schedule import HeadSchedule
-from frugalseg.tasks.iic.train import train_heads
+from frugalseg.tasks.iic.train import build_first, train_heads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +68,8 @@ def train(
         FrugalsegError: the settings or the images do not allow the training; the folder is not
             made.
     """
-    # Building the network first refuses missing weights before anything is written. It also draws a
-    # frozen backbone that has no weights: the same one for all restarts and whenever the training
-    # goes on.
-    seed_everything(config.seed)
     build = partial(build_discover_net, config, backbone=backbone)
-    data = build_training_data(config, images, build(2))
+    data = build_training_data(config, images, build_first(config, build))
     run.begin()
     make = partial(make_module, config, data)
     train_heads(config, run, config.classes, "regions", build, make, {"images": data.count})

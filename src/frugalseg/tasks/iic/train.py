@@ -23,6 +23,16 @@ Build = Callable[[int], TwoHeadNet]  # the network, given k of the main head
 MakeModule = Callable[..., IICModule]
 
 
+def build_first(config: IICConfig, build: Build) -> TwoHeadNet:
+    """Build the network before anything is written: unknown backbones and missing weights fail.
+
+    It draws a frozen backbone that has no weights: the same one for all restarts and whenever the
+    training goes on.
+    """
+    seed_everything(config.seed)
+    return build(2)
+
+
 def train_heads(
     config: IICConfig,
     run: NewRun,
