@@ -237,7 +237,9 @@ def _upright(image: Image.Image, reduce: int) -> Pixels:
     """Decode, turn upright and convert an opened image, `reduce` times smaller."""
     width, height = image.size
     wanted = (-(-width // reduce), -(-height // reduce))
-    if reduce > 1 and min(width, height) >= reduce:
+    # a last pixel that covers fewer than `reduce` must not become the first by turning the image
+    whole = width % reduce == 0 == height % reduce or _orientation(image) in (None, 1)
+    if reduce > 1 and min(width, height) >= reduce and whole:
         # rounded down, since draft gives at least this size, and itself rounds up
         image.draft(None, (width // reduce, height // reduce))
     turned = ImageOps.exif_transpose(image)
@@ -245,6 +247,11 @@ def _upright(image: Image.Image, reduce: int) -> Pixels:
     if wanted not in (rgb.size, rgb.size[::-1]):
         rgb = rgb.reduce(reduce)
     return np.array(rgb)
+
+
+def _orientation(image: Image.Image) -> int | None:
+    orientation: int | None = image.getexif().get(ExifTags.Base.Orientation)
+    return orientation
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -19,6 +19,7 @@ from frugalseg.sampling.grids import (
     cell_spacing,
     cover,
     folded_cells,
+    reduced_sampling,
     resize_sampling,
     uniform_sampling,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "interpolate_argmax",
     "minimise_boundary_energy",
     "nearest_boundary",
+    "reduced_sampling",
     "relative_density",
     "resize_sampling",
     "saliency_sampling",

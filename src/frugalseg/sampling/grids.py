@@ -108,6 +108,30 @@ def resize_sampling(phi: Tensor, size: tuple[int, int]) -> Tensor:
     return uniform_like(offset) + offset
 
 
+def reduced_sampling(phi: Tensor, size: tuple[int, int], reduce: int) -> Tensor:
+    """Where the samples of an image lie in a copy of it that was decoded smaller.
+
+    Pixel ``i`` of the copy is the mean of the image's pixels ``reduce * i`` to
+    ``reduce * i + reduce - 1``, so the centres of the corner pixels of the two do not coincide.
+
+    Args:
+        phi: ``(N, h, w, 2)`` or ``(h, w, 2)`` in ``[0, 1]``, of the image.
+        size: the image's ``(H, W)``.
+        reduce: how many times smaller the copy is; it has ``ceil(H / reduce)`` rows.
+
+    Returns:
+        The same shape, of the copy: up to half a pixel of it outside ``[0, 1]`` at the border.
+
+    >>> reduced_sampling(torch.tensor([[[0.0, 0.5]]]), (9, 9), 3).tolist()
+    [[[-0.1666666716337204, 0.5]]]
+    """
+    if reduce == 1:
+        return phi
+    last = phi.new_tensor([max(-(-side // reduce) - 1, 1) for side in size])
+    pixel = phi * (phi.new_tensor(size) - 1)
+    return ((pixel + 0.5) / reduce - 0.5) / last
+
+
 def blend_with_uniform(phi: Tensor, amount: float | Tensor) -> Tensor:
     """Trust a sampling only so far: ``(1 - amount) * uniform + amount * phi``.
 

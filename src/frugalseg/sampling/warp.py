@@ -97,12 +97,16 @@ def sample(image: Tensor, phi: Tensor, mode: str = "bilinear", antialias: bool =
     return _box_means(image, phi)
 
 
-def sample_pixels(pixels: Pixels, phi: Tensor) -> Tensor:
+def sample_pixels(
+    pixels: Pixels, phi: Tensor, covered: tuple[float, float] | None = None
+) -> Tensor:
     """Read 8-bit pixels with antialiasing, touching only those under the samples.
 
     Args:
         pixels: ``(H, W, C)`` uint8 array, as decoders give it; any strides (a crop, a flip).
         phi: ``(h, w, 2)`` in ``[0, 1]``, on the CPU.
+        covered: rows and columns that belong to the image, see :func:`area_average`. Of an image
+            decoded smaller, ``phi`` is from :func:`frugalseg.sampling.reduced_sampling`.
 
     Returns:
         ``(C, h, w)`` float32 in ``[0, 1]``, as ``sample(..., antialias=True)`` of ``pixels / 255``.
@@ -114,6 +118,9 @@ def sample_pixels(pixels: Pixels, phi: Tensor) -> Tensor:
     """
     out = torch.empty(pixels.shape[2], *phi.shape[:2])
     centre, extent = _boxes(phi[None], pixels.shape[:2])
+    if covered:
+        low, high = centre - extent / 2, np.minimum(centre + extent / 2, np.array(covered) - 0.5)
+        centre, extent = (low + high) / 2, high - low
     _fill_box_means(pixels, centre[0], extent[0], out.numpy(), 1 / 255)
     return out
 
@@ -139,12 +146,16 @@ def sample_labels(labels: Pixels, phi: Tensor) -> Tensor:
     return torch.from_numpy(labels[row, col].astype(np.int64))
 
 
-def area_average(pixels: Pixels, size: tuple[int, int]) -> Tensor:
+def area_average(
+    pixels: Pixels, size: tuple[int, int], covered: tuple[float, float] | None = None
+) -> Tensor:
     """Shrink 8-bit pixels: the exact mean over each of the cells that tile the image.
 
     Args:
         pixels: ``(H, W, C)`` uint8 array, any strides.
         size: number of cells ``(a, b)``; if it exceeds the image's size, neighbours repeat.
+        covered: rows and columns to tile, if the last ones hold a part of a pixel, as those of an
+            image decoded smaller do; by default all.
 
     Returns:
         ``(C, a, b)`` float32 in ``[0, 1]``.
@@ -153,9 +164,10 @@ def area_average(pixels: Pixels, size: tuple[int, int]) -> Tensor:
     >>> [round(x, 3) for x in area_average(pixels, (1, 2))[0, 0].tolist()]
     [0.5, 0.2]
     """
-    height, width, channels = pixels.shape
+    channels = pixels.shape[2]
+    rows, columns = covered or pixels.shape[:2]
     extent = np.empty((*size, 2))
-    extent[:] = height / size[0], width / size[1]
+    extent[:] = rows / size[0], columns / size[1]
     index = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1]), indexing="ij"), -1)
     out = np.empty((channels, *size), np.float32)
     _fill_box_means(pixels, (index + 0.5) * extent - 0.5, extent, out, 1 / 255)

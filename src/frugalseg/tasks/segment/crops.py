@@ -28,7 +28,7 @@ from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
 from frugalseg.engine.config import Size
 from frugalseg.files import in_threads
-from frugalseg.sampling import area_average, boundary_maps
+from frugalseg.sampling import area_average, boundary_maps, reduced_sampling
 from frugalseg.tasks.segment.model import OVERSAMPLE, decode_scale
 
 Bytes = NDArray[np.uint8]
@@ -50,7 +50,11 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Stored:
-    """One image in memory: pixels at the decoded scale, labels at full resolution."""
+    """One image in memory: pixels at the decoded scale, labels at full resolution.
+
+    Up to ``reduce - 1`` rows and columns at the end are left out, so that each pixel covers
+    ``reduce x reduce`` labels, whichever way the image is flipped.
+    """
 
     pixels: Bytes  # (H / reduce, W / reduce, 3)
     labels: Bytes  # (H, W)
@@ -70,6 +74,11 @@ class Crop:
     thumbnail: Tensor  # (3, a, b) in [0, 1]
     maps: Tensor  # (2, a, b) in [0, 1], target and all boundaries
     image: int  # index of the image in its set
+
+    def reduced(self, phi: Tensor) -> Tensor:
+        """Samples ``(..., h, w, 2)`` of the crop as places in its pixels."""
+        size = (self.labels.shape[0], self.labels.shape[1])
+        return reduced_sampling(phi, size, size[0] // len(self.pixels))
 
 
 @dataclass(frozen=True)
@@ -122,17 +131,19 @@ class CachedImages:
     def _read(self, index: int) -> Stored:
         sample = self.samples[index]
         full = image_size(sample.image)
-        pixels = read_image(sample.image, decode_scale(full, self.size, OVERSAMPLE["adaptive"]))
+        reduce = decode_scale(full, self.size, OVERSAMPLE["adaptive"])
+        size = (full[0] // reduce, full[1] // reduce)
+        pixels = read_image(sample.image, reduce)[: size[0], : size[1]]
+        covered = np.s_[: size[0] * reduce, : size[1] * reduce]
         if sample.mask is None:
-            labels = np.broadcast_to(np.uint8(IGNORE_INDEX), full)
+            labels = np.broadcast_to(np.uint8(IGNORE_INDEX), full)[covered]
         else:
-            labels = read_mask(sample.mask, self.classes)
-        size = (pixels.shape[0], pixels.shape[1])
+            labels = read_mask(sample.mask, self.classes)[covered]
         if self.regions is None:
             return Stored(pixels, labels, _edges(labels, size, self.classes.targets))
         if index not in self._packed_edges:
             # regions have no targets: both maps are the same
-            edges = _edges(self.regions(sample.image), size, [])[..., 0]
+            edges = _edges(self.regions(sample.image)[covered], size, [])[..., 0]
             self._packed_edges[index] = zlib.compress(edges.tobytes(), 1)
         content = zlib.decompress(self._packed_edges[index])
         edges = np.frombuffer(content, np.uint8).reshape(size)
@@ -172,12 +183,10 @@ def random_crop(
         scale = rng.uniform(augmentation.min_scale, 1.0)
         h, w = max(2, round(scale * height)), max(2, round(scale * width))
         top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
-        ky, kx = labels.shape[0] / height, labels.shape[1] / width
+        reduce = len(labels) // height
         pixels = pixels[top : top + h, left : left + w]
         edges = edges[top : top + h, left : left + w]
-        labels = labels[
-            round(top * ky) : round((top + h) * ky), round(left * kx) : round((left + w) * kx)
-        ]
+        labels = labels[top * reduce : (top + h) * reduce, left * reduce : (left + w) * reduce]
         if augmentation.flips != "none" and rng.random() < 0.5:
             pixels, labels, edges = pixels[:, ::-1], labels[:, ::-1], edges[:, ::-1]
         if augmentation.flips == "both" and rng.random() < 0.5:

@@ -28,6 +28,7 @@ from frugalseg.sampling import (
     blend_with_uniform,
     boundary_maps,
     interpolate_argmax,
+    reduced_sampling,
     sample_pixels,
 )
 from frugalseg.tasks.segment.config import SegmentConfig
@@ -130,7 +131,8 @@ class FrugalModel(nn.Module):
         was_training = self.training
         self.eval()
         with stage("decode"):
-            pixels, full = self._decode(image)
+            pixels, full, reduce = self._decode(image)
+            covered = (full[0] / reduce, full[1] / reduce)
         with stage("thumbnail"):
             if self.needs_truth():
                 if truth is None:
@@ -141,12 +143,12 @@ class FrugalModel(nn.Module):
             elif isinstance(self.sampler, UniformSampler):
                 thumbnail = torch.empty(1, 3, 1, 1)  # not used
             else:
-                thumbnail = area_average(pixels, self.thumbnail)[None]
+                thumbnail = area_average(pixels, self.thumbnail, covered)[None]
             thumbnail = thumbnail.to(self.device)
         with stage("sampler"):
             phi = self.place(thumbnail)
         with stage("warp"):
-            warped = sample_pixels(pixels, phi[0])
+            warped = sample_pixels(pixels, reduced_sampling(phi[0], full, reduce), covered)
         with stage("segmenter"):
             scores = self.score(warped[None].to(self.device), phi.to(self.device))
         with stage("interpolation"):
@@ -155,11 +157,13 @@ class FrugalModel(nn.Module):
         self.train(was_training)
         return Prediction(answer, phi[0], warped, scores[0].cpu())
 
-    def _decode(self, image: Path | str | NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Size]:
+    def _decode(self, image: Path | str | NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Size, int]:
+        """Pixels, the full size, and how many times smaller the pixels are."""
         if isinstance(image, np.ndarray):
-            return check_image(image), (image.shape[0], image.shape[1])
+            return check_image(image), (image.shape[0], image.shape[1]), 1
         full = image_size(image)
-        return read_image(image, decode_scale(full, self.size, self.oversample)), full
+        reduce = decode_scale(full, self.size, self.oversample)
+        return read_image(image, reduce), full, reduce
 
 
 def decode_scale(image: Size, size: Size, oversample: int) -> int:

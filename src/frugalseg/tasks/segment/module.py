@@ -88,10 +88,12 @@ class SegmentationModule(AdamWModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         if self.joint:
             phi = self.model.place(batch.thumbnail.to(self.device))
-            image = torch.cat([_read_image(c, p[None]) for c, p in _pairs(batch, phi)])
+            image = torch.cat([_read_crop(c, p[None]) for c, p in _pairs(batch, phi)])
         else:
             phi = self._place_frozen(batch)
-            image = torch.stack([sample_pixels(c.pixels, p) for c, p in _pairs(batch, phi)])
+            image = torch.stack(
+                [sample_pixels(c.pixels, c.reduced(p)) for c, p in _pairs(batch, phi)]
+            )
         image = jitter_colours(image.to(self.device))
         phi = phi.to(self.device)
         scores = self.model.score(image, phi).float()
@@ -145,7 +147,7 @@ def _pairs(batch: Batch, phi: Tensor) -> Any:
     return zip(batch.crops, phi, strict=True)
 
 
-def _read_image(crop: Crop, phi: Tensor) -> Tensor:
+def _read_crop(crop: Crop, phi: Tensor) -> Tensor:
     pixels = torch.from_numpy(crop.pixels.copy()).permute(2, 0, 1)[None].float() / 255
-    image: Tensor = sample(pixels, phi, antialias=True)
+    image: Tensor = sample(pixels, crop.reduced(phi), antialias=True)
     return image
