@@ -11,7 +11,7 @@ DARK: Tone = (28, 28, 32)
 
 @dataclass(frozen=True)
 class Thing:
-    """Something that stands in the street: what, where (metres), and the seed of its looks."""
+    """An object in the street: its kind, its place (metres), and the seed of its appearance."""
 
     kind: str
     x: float
@@ -26,7 +26,7 @@ def draw_thing(canvas: Canvas, thing: Thing) -> None:
 
 
 def _paint(rng: np.random.Generator) -> Tone:
-    """A colour as cars and clothes have it: mostly grey, black and white, some bright."""
+    """A colour of a car or of clothes: mostly grey, black or white, sometimes bright."""
     if rng.random() < 0.55:
         grey = float(rng.choice([30, 60, 100, 140, 185, 225])) + rng.uniform(-15, 15)
         return (grey, grey + rng.uniform(-6, 6), grey + rng.uniform(-8, 12))
@@ -35,7 +35,7 @@ def _paint(rng: np.random.Generator) -> Tone:
 
 
 def _car(canvas: Canvas, thing: Thing, rng: np.random.Generator) -> None:
-    """A car or van, seen from behind or before and from the side that looks at us."""
+    """A car or van, seen from the back or front and from the side that faces the camera."""
     camera, x, near = canvas.camera, thing.x, thing.z
     van = rng.random() < 0.18
     half = rng.uniform(0.85, 0.95) + 0.1 * van
@@ -85,7 +85,7 @@ def _car(canvas: Canvas, thing: Thing, rng: np.random.Generator) -> None:
 
 
 def _pedestrian(canvas: Canvas, thing: Thing, rng: np.random.Generator) -> None:
-    """Somebody standing or walking."""
+    """A person who stands or walks."""
     camera, x, z = canvas.camera, thing.x, thing.z
     tall = rng.uniform(1.5, 1.9) if rng.random() < 0.85 else rng.uniform(1.0, 1.4)
     wide = tall * rng.uniform(0.12, 0.16)
@@ -119,7 +119,7 @@ def _pedestrian(canvas: Canvas, thing: Thing, rng: np.random.Generator) -> None:
 
 
 def _tree(canvas: Canvas, thing: Thing, rng: np.random.Generator) -> None:
-    """A tree, or a bush where the backbone is short: many blots of leaves, lighter to the sun."""
+    """A tree, or a bush if the trunk is short: many blots of leaves, lighter towards the sun."""
     camera, x, z = canvas.camera, thing.x, thing.z
     bush = rng.random() < 0.25
     radius = rng.uniform(0.7, 1.4) if bush else rng.uniform(1.2, 2.8)
@@ -186,7 +186,7 @@ _PLATES: tuple[Tone, ...] = (
 
 
 def _sign(canvas: Canvas, thing: Thing, rng: np.random.Generator) -> None:
-    """A sign post with one or two plates: round, three- or four-cornered."""
+    """A sign post with one or two plates: round, triangular or square."""
     x, z = thing.x, thing.z
     height = rng.uniform(2.2, 3.2)
     _post(canvas, x, z, height + 0.3, rng.uniform(0.07, 0.11), rng)
@@ -214,7 +214,7 @@ def _sign(canvas: Canvas, thing: Thing, rng: np.random.Generator) -> None:
 
 
 def _glyph(canvas: Canvas, place: Point, size: float, z: float, rng: np.random.Generator) -> None:
-    """What is written on a sign: a dot, a bar, lines of text, or nothing."""
+    """The content of a sign: a dot, a bar, lines of text, or nothing."""
     col, row = place
     kind = rng.integers(4)
     ink: Tone = DARK if rng.random() < 0.6 else (235, 235, 235)

@@ -37,7 +37,7 @@ class House:
 
 @dataclass(frozen=True)
 class Street:
-    """Widths in metres, and what is painted on the road."""
+    """Widths in metres, and the road markings."""
 
     half_road: float
     half_street: float  # with the pavements, to the walls
@@ -73,7 +73,7 @@ def paint_ground(
     labels: NDArray[np.uint8],
     light: Light,
 ) -> None:
-    """Paint road and pavement below the horizon, with marks, texture, wear and shadows."""
+    """Paint road and pavement below the horizon, with markings, texture, wear and shadows."""
     top = int(camera.horizon) + 1
     rows = np.arange(top, camera.height, dtype=np.float32)
     z = (camera.focal * camera.level / (rows - camera.horizon))[:, None]
@@ -104,7 +104,7 @@ def paint_ground(
 def _marks(
     x: NDArray[np.float32], away: NDArray[np.float32], z: NDArray[np.float32], street: Street
 ) -> NDArray[np.bool_]:
-    """Where the road is painted white."""
+    """A mask of the white road markings."""
     painted = np.abs(away - street.half_road + 0.35) < 0.07
     if street.dashes:
         painted |= (away < 0.07) & (z % (2 * street.dashes) < street.dashes)
@@ -118,7 +118,7 @@ def _marks(
 def cast_shadows(
     camera: Camera, light: Light, houses: list[House], things: list[Thing]
 ) -> NDArray[np.float32]:
-    """(H, W) of how much darker the ground is: shadows of buildings and things."""
+    """How much darker shadows of buildings and objects make the ground: (H, W)."""
     mask = Image.new("L", (camera.width, camera.height))
     draw = ImageDraw.Draw(mask)
     throw = -light.side * light.reach
@@ -237,5 +237,5 @@ def _on_wall(
 
 
 def sky_labels(camera: Camera) -> NDArray[np.uint8]:
-    """(H, W) of sky, to be drawn over."""
+    """(H, W) labels of sky, over which the rest is drawn."""
     return np.full((camera.height, camera.width), SKY, np.uint8)

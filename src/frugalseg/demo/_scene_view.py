@@ -1,4 +1,4 @@
-"""What generated scenes are drawn with: a camera, light, and a canvas of colours and labels."""
+"""Tools for drawing generated scenes: a camera, light, and a canvas of colours and labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ FAR = 160.0  # metres; beyond it the road runs straight on and nothing is placed
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera in a street; metres, `x` to the right of the road's middle, `y` up, `z` ahead."""
+    """A camera in a street. In metres: `x` to the right of the middle of the road, `y` up, `z` ahead."""
 
     height: int
     width: int
@@ -29,12 +29,12 @@ class Camera:
     curve: float
 
     def road(self, z: float | NDArray[np.floating]) -> NDArray[np.floating]:
-        """Where the road's middle is at a distance, to the right of the camera's axis."""
+        """The middle of the road at a distance, in metres to the right of the camera's axis."""
         near = np.minimum(z, FAR)
         return np.asarray(self.offset + self.yaw * near + self.curve * near**2)
 
     def point(self, x: float, y: float, z: float) -> Point:
-        """Column and row where a place is seen."""
+        """Column and row at which a place appears."""
         near = min(z, FAR)
         across = x + self.offset + self.yaw * near + self.curve * near * near
         return (
@@ -43,13 +43,13 @@ class Camera:
         )
 
     def scale(self, z: float) -> float:
-        """Pixels a metre at a distance."""
+        """Pixels per metre at a distance."""
         return self.focal / z
 
 
 @dataclass(frozen=True)
 class Light:
-    """Sun, haze, and what they do to a colour."""
+    """Sun and haze, and their effect on a colour."""
 
     side: int  # where the sun stands: -1 left, 1 right
     sun: float  # 0 overcast to 1
@@ -58,11 +58,11 @@ class Light:
     sight: float  # metres at which 63 % is haze
 
     def face(self, side: float) -> float:
-        """Brightness of an upright face that looks to the left (-1), right (1) or to us (0)."""
+        """Brightness of an upright face turned to the left (-1), right (1) or to the camera (0)."""
         return 1.0 + self.sun * (0.3 * side * self.side - 0.1)
 
     def at(self, colour: Tone, z: float, brightness: float = 1.0) -> tuple[int, int, int]:
-        """A colour as it appears at a distance."""
+        """The apparent colour of something at a distance."""
         clear = float(np.exp(-z / self.sight))
         lit = brightness * clear
         red, green, blue = (
@@ -89,7 +89,7 @@ class Canvas:
         label: int | None,
         brightness: float = 1.0,
     ) -> None:
-        """Fill a polygon; `label` None is for markings on what is labelled already."""
+        """Fill a polygon; with the `label` None only its colour, as for markings."""
         self._colour.polygon(points, fill=self.light.at(colour, z, brightness))
         if label is not None:
             self._label.polygon(points, fill=label)

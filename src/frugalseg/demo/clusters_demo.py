@@ -1,4 +1,4 @@
-"""The demonstration's second part: scikit-learn's digits in ten groups, found without labels."""
+"""The demonstration's second part: scikit-learn's digits in ten clusters, found without labels."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def demo_config(seed: int = 0) -> ClusterConfig:
 def run_cluster_demo(out: Path, seed: int = 0, config: ClusterConfig | None = None) -> Result:
     """Group the digits, score the groups by labels that the training did not see, write a page.
 
-    What an interrupted demonstration has done is not done again.
+    An interrupted demonstration goes on where it stopped.
 
     Args:
         out: folder of the run.

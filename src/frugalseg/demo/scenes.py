@@ -192,14 +192,14 @@ def _traffic(rng: np.random.Generator, street: Street) -> list[Thing]:
 
 
 def _distance(rng: np.random.Generator, near: float, far: float) -> float:
-    """A distance, small ones more often, so that things of all sizes are seen."""
+    """A distance; small ones are more frequent, so that objects of all sizes appear."""
     return float(near * (far / near) ** rng.uniform(0, 1))
 
 
 def _photograph(
     rng: np.random.Generator, picture: Image.Image, labels: NDArray[np.uint8], light: Light
 ) -> NDArray[np.uint8]:
-    """What a camera makes of the drawing: texture, blur, exposure, cast, vignette, noise."""
+    """Turn the drawing into a photograph: texture, blur, exposure, cast, vignette, noise."""
     height, width = labels.shape
     unit = height / 512
     texture = noise(rng, (height, width), (2, 5 * unit + 1, 14 * unit + 1))
@@ -236,13 +236,13 @@ def write_scenes(
     Asking for more scenes with the same seed keeps the first ones as they are.
 
     Args:
-        folder: where; made where it is missing.
-        train: how many scenes for training.
-        val: how many for choosing.
-        test: how many for testing.
+        folder: made if it is missing.
+        train: number of scenes for training.
+        val: number for choosing settings.
+        test: number for testing.
         size: height and width.
         seed: of the whole set.
-        progress: called with how many are done and how many there are.
+        progress: called with the number of finished scenes and of all.
 
     Raises:
         FrugalsegError: other files lie in the folder already, or it cannot be written.

@@ -17,16 +17,16 @@ from frugalseg.tasks.segment.report import compare_runs
 
 @dataclass(frozen=True)
 class DemoSize:
-    """How large a demonstration is; the default takes some minutes on two cores.
+    """The size of a demonstration; the default takes some minutes on two cores.
 
     Attributes:
-        scenes: how many to generate for train, val and test.
+        scenes: number of scenes for train, val and test.
         scene_size: their height and width.
         uniform: points of the uniform run.
         adaptive: points of the adaptive run: as many as make sampler and segmenter together cost
             what the segmenter of the uniform run costs alone.
         steps, sampler_steps: of training.
-        shown: how many test scenes the page shows.
+        shown: number of test scenes on the page.
     """
 
     scenes: tuple[int, int, int] = (96, 12, 24)
@@ -54,12 +54,12 @@ class DemoSize:
 def run_demo(out: Path, seed: int = 0, size: DemoSize | None = None) -> list[Result]:
     """Generate scenes, train both runs, score them on test scenes, print a table, write a page.
 
-    What an interrupted demonstration has done is not done again.
+    An interrupted demonstration goes on where it stopped.
 
     Args:
         out: folder for ``scenes``, the runs ``uniform`` and ``adaptive``, and ``comparison.html``.
         seed: of scenes and trainings.
-        size: how large.
+        size: the size of the demonstration.
 
     Returns:
         The two results, uniform first.
