@@ -16,7 +16,7 @@ FAR = 160.0  # metres; beyond it the road runs straight on and nothing is placed
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera in a street. In metres: `x` to the right of the middle of the road, `y` up, `z` ahead."""
+    """A camera in a street; metres: `x` right of the middle of the road, `y` up, `z` ahead."""
 
     height: int
     width: int
