@@ -113,6 +113,32 @@ def test_oracle_follows_the_true_boundaries():
     assert torch.equal(build("oracle", share=0.4, blur=1.2)(maps), expected)
 
 
+def test_the_gradient_sampler_gathers_samples_at_the_edge_untrained():
+    thumbnail, _, centre, radius = toy(4, seed=99)
+    phi = build("gradient")(thumbnail)
+    place = phi * torch.tensor([1.0, THUMBNAIL[1] / THUMBNAIL[0]])
+    distance = (place - centre[:, None, None]).norm(dim=-1) - radius[:, None, None]
+    spacing = cell_spacing(phi).mean(-1)
+    assert spacing[distance.abs() < 0.04].mean() < 0.9
+    assert spacing[distance.abs() > 0.2].mean() > 1
+    assert (folded_cells(phi) == 0).all()
+
+
+def test_the_separable_sampler_keeps_rows_and_columns_straight():
+    sampler = build("separable")
+    train(sampler, 20, 1e-2)
+    with torch.no_grad():
+        phi = sampler.eval()(toy(2)[0])
+    assert torch.equal(phi[..., 0], phi[:, :, :1, 0].expand(-1, -1, SIZE[1]))
+    assert torch.equal(phi[..., 1], phi[:, :1, :, 1].expand(-1, SIZE[0], -1))
+    assert (phi - uniform_sampling(SIZE)).abs().max() > 0.01
+
+
+def test_a_finer_thumbnail_for_samplers_that_ask_for_it():
+    assert default_thumbnail((32, 32), 1.0) == (48, 48)
+    assert default_thumbnail((32, 32), 1.0, "gradient") == (136, 136)
+
+
 def test_gradients_of_a_task_reach_every_parameter_of_the_density_sampler():
     sampler = build("density")
     thumbnail, _, centre, _ = toy(2)

@@ -13,6 +13,7 @@ from frugalseg.sampling import (
     equal_density_sampling,
     folded_cells,
     relative_density,
+    separable_sampling,
     uniform_sampling,
 )
 from frugalseg.sampling.density import _place, _unfolded, rest_positions
@@ -318,3 +319,32 @@ def test_gradient_stays_finite_where_the_placement_does_not_settle():
     (gradient,) = torch.autograd.grad((phi**2).sum(), density)
     assert bool(gradient.isfinite().all())
     assert gradient.abs().max() > 0
+
+
+# ---- rows and columns separately
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_strips_between_rows_and_columns_hold_equal_mass(size):
+    generator = torch.Generator().manual_seed(0)
+    density = torch.rand(2, 11, 19, generator=generator, dtype=torch.float64) ** 4
+    phi = separable_sampling(density, size, 0.8, 0)
+    rho = relative_density(density, size, 0.8, 0).numpy()
+    assert (folded_cells(phi) == 0).all()
+    for n in range(2):
+        for axis, places in ((0, phi[n, :, 0, 0]), (1, phi[n, 0, :, 1])):
+            line = rho[n].mean(1 - axis)
+            edges = np.linspace(0, 1, len(line) + 1)
+            mass = np.interp(places, edges, np.append(0, line.cumsum()))
+            assert np.diff(mass) == pytest.approx(line.sum() / (len(places) - 1), rel=1e-9)
+
+
+def test_gradients_of_separable_placement():
+    density = torch.rand(1, 6, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    density.requires_grad_()
+    assert torch.autograd.gradcheck(lambda d: separable_sampling(d, (4, 5), 0.6), density)
+
+
+def test_a_flat_density_is_placed_evenly_on_both_axes():
+    phi = separable_sampling(torch.zeros(1, 5, 6), (4, 7))
+    torch.testing.assert_close(phi, uniform_sampling((4, 7)))

@@ -4,6 +4,7 @@ from frugalseg.registry import Registry
 
 _PAPERS = "frugalseg.models.paper_nets"
 _SAMPLERS = "frugalseg.models.samplers"
+_FIXED_SAMPLERS = "frugalseg.models.fixed_samplers"
 _SEGMENTERS = "frugalseg.models.segmenters"
 
 # the two heads of frugalseg.models.heads.TwoHeadNet
@@ -29,8 +30,10 @@ SAMPLERS = Registry(
         "direct": f"{_SAMPLERS}:DirectSampler",
         "boundary": f"{_SAMPLERS}:BoundarySampler",
         "saliency": f"{_SAMPLERS}:SaliencySampler",
-        "uniform": f"{_SAMPLERS}:UniformSampler",
-        "oracle": f"{_SAMPLERS}:OracleSampler",
+        "separable": f"{_SAMPLERS}:SeparableSampler",
+        "gradient": f"{_FIXED_SAMPLERS}:GradientSampler",
+        "uniform": f"{_FIXED_SAMPLERS}:UniformSampler",
+        "oracle": f"{_FIXED_SAMPLERS}:OracleSampler",
     },
 )
 

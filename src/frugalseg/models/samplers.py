@@ -25,6 +25,7 @@ from frugalseg.sampling import (
     resize_sampling,
     saliency_sampling,
     scaled_smoothness,
+    separable_sampling,
     uniform_sampling,
 )
 
@@ -32,18 +33,19 @@ Size = tuple[int, int]
 WIDTHS = (6, 12, 24, 40, 48)
 
 
-def default_thumbnail(size: Size, aspect: float) -> Size:
+def default_thumbnail(size: Size, aspect: float, sampler: str = "density") -> Size:
     """Size of the thumbnail: twice as many pixels as samples, square pixels, sides multiples of 8.
 
     Args:
         size: number of samples ``(h, w)``.
         aspect: width / height of the images.
+        sampler: its name; a class with ``thumbnail_scale`` gets a thumbnail finer by that factor.
 
     Returns:
         Height and width ``(a, b)``.
     """
-    cells = 2 * size[0] * size[1]
-    height = (cells / aspect) ** 0.5
+    scale = getattr(SAMPLERS.find(sampler), "thumbnail_scale", 1)
+    height = scale * (2 * size[0] * size[1] / aspect) ** 0.5
     return max(16, round(height / 8) * 8), max(16, round(height * aspect / 8) * 8)
 
 
@@ -154,42 +156,6 @@ class _UNet(nn.Module):
         return out
 
 
-class UniformSampler(nn.Module):
-    """Evenly spaced samples, whatever the image."""
-
-    learns = False
-
-    def __init__(self, size: Size):
-        super().__init__()
-        self.size = size
-
-    def forward(self, thumbnail: Tensor) -> Tensor:
-        return uniform_sampling(self.size, len(thumbnail), device=thumbnail.device)
-
-
-class OracleSampler(nn.Module):
-    """Equal density of the true boundaries; for studies only, since it needs the masks.
-
-    Args:
-        size: number of samples ``(h, w)``.
-        share, blur: as in :func:`equal_density_sampling`.
-        all_weight: weight of a boundary of any class; one of a target class has weight 1.
-    """
-
-    learns = False
-
-    def __init__(
-        self, size: Size, share: float = 0.5, blur: float = 0.75, all_weight: float = 0.25
-    ):
-        super().__init__()
-        self.size, self.share, self.blur, self.all_weight = size, share, blur, all_weight
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """``phi`` from boundary maps ``(N, 2, a, b)``, not from a thumbnail."""
-        density = maps[:, 0] + self.all_weight * maps[:, 1]
-        return equal_density_sampling(density, self.size, self.share, self.blur)
-
-
 class DensitySampler(nn.Module):
     """Predicts the share of boundary pixels in each cell, and samples at equal density of it.
 
@@ -228,6 +194,17 @@ class DensitySampler(nn.Module):
         """Logistic loss against the share of boundary pixels in each cell ``(N, 2, a, b)``."""
         shares = F.avg_pool2d(maps, self.network.patch)
         return F.binary_cross_entropy_with_logits(self.network(thumbnail), shares)
+
+
+class SeparableSampler(DensitySampler):
+    """Places rows and columns separately by the predicted density: a zoom that cannot fold.
+
+    The placement of Thavamani et al. 2023 ("Learning to Zoom and Unzoom"), with equal density
+    along each axis in place of a kernel; options are those of :class:`DensitySampler`.
+    """
+
+    def forward(self, thumbnail: Tensor) -> Tensor:
+        return separable_sampling(self.density(thumbnail), self.size, self.share, self.blur)
 
 
 class DirectSampler(nn.Module):

@@ -7,13 +7,18 @@ from frugalseg.sampling.boundaries import (
     nearest_boundary,
     semantic_boundaries,
 )
-from frugalseg.sampling.density import equal_density_sampling, relative_density
+from frugalseg.sampling.density import (
+    equal_density_sampling,
+    relative_density,
+    separable_sampling,
+)
 from frugalseg.sampling.energy import (
     boundary_energy,
     boundary_sampling,
     minimise_boundary_energy,
     scaled_smoothness,
 )
+from frugalseg.sampling.gradients import gradient_density
 from frugalseg.sampling.grids import (
     blend_with_uniform,
     cell_spacing,
@@ -47,6 +52,7 @@ __all__ = [
     "fade_pull",
     "folded_cells",
     "footprint",
+    "gradient_density",
     "interpolate",
     "interpolate_argmax",
     "minimise_boundary_energy",
@@ -60,6 +66,7 @@ __all__ = [
     "sample_pixels",
     "scaled_smoothness",
     "semantic_boundaries",
+    "separable_sampling",
     "to_grid_sample",
     "uniform_sampling",
 ]

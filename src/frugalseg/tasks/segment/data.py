@@ -95,7 +95,8 @@ def resolve(
     samples = [sample for split in splits for sample in dataset.splits.get(split, ())]
     sizes = np.array([dataset.sizes[sample.image] for sample in samples])
     aspect = float(np.median(sizes[:, 1] / sizes[:, 0]))
-    return replace(config, thumbnail=config.thumbnail or default_thumbnail(config.size, aspect))
+    thumbnail = config.thumbnail or default_thumbnail(config.size, aspect, config.sampler)
+    return replace(config, thumbnail=thumbnail)
 
 
 def _refuse_many_points(dataset: ImageMaskFolder, size: Size) -> None:
