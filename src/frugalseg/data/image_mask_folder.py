@@ -47,6 +47,7 @@ class ImageMaskFolder:
         problems: what was left out, one sentence per file.
         bands: how images are read: 3, or 4 with infrared.
         pseudo_labels: the discovery whose regions are used as masks, if there are no masks.
+        given: the splits that the folder itself gives; the others were drawn.
     """
 
     root: Path
@@ -56,6 +57,7 @@ class ImageMaskFolder:
     problems: tuple[str, ...] = ()
     bands: int = 3
     pseudo_labels: Path | None = None
+    given: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -175,7 +177,8 @@ def open_folder(
     splits = draw_splits(contents.splits, seed, val_share, test_share)
     if lone:
         splits["unlabelled"] = lone
-    return ImageMaskFolder(root, splits, class_list, sizes)
+    given = tuple(name for name in contents.splits if name)
+    return ImageMaskFolder(root, splits, class_list, sizes, given=given)
 
 
 def open_any_folder(
