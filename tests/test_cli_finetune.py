@@ -172,7 +172,7 @@ def test_labels_that_do_not_suffice(
     refused(cli("suggest", tuned), "there is nothing to suggest")
     refused(cli("evaluate", tuned, "--data", flat), "has no labels to score against")
     refused(cli("evaluate", tuned, "--split", "holiday"), "'holiday'")
-    table.write_text("file,label\n0/0000.png,zebra\n1/0000.png,1\n")
+    table.write_text("file,label\n0/0000.png,zebra\n1/0001.png,1\n")
     refused(cli("evaluate", tuned, "--labels", table), "'zebra'", "it knows 0, 1, 2")
     assert not run.parent.exists()
 

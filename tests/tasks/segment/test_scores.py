@@ -116,6 +116,9 @@ def test_which_images_are_scored(run: Path, own: Path, tmp_path: Path) -> None:
     assert cli("compare", run, "--split", "all", "--out", page).code == 0
     assert "on own, all" in page.read_text()
 
+    single = write_folder(tmp_path / "single", 1)
+    assert cli("evaluate", run, "--data", single).code == 0
+    assert scored(run, "single-all")[0]["images"] == 1
     for kind in ("train", "val"):
         part = write_folder(tmp_path / "parts" / kind, 2 + (kind == "val"))
         one = write_folder(tmp_path / f"only_{kind}" / kind, 2)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from frugalseg.console import log, track
 from frugalseg.data.classes import ClassList, lack_of_classes
-from frugalseg.data.image_mask_folder import ImageMaskFolder
+from frugalseg.data.image_mask_folder import ImageMaskFolder, draw_splits
 from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
 from frugalseg.engine.config import Size
@@ -61,19 +61,23 @@ def open_scored(run: Run, data: str | None, options: Mapping[str, Any]) -> Image
     """
     if data is None:
         return open_data(run.asked)
-    config = replace(run.asked, data=data, mask_share=1.0, hold_out=0.0)
+    config = replace(run.asked, data=data, mask_share=1.0, hold_out=0.0, val_share=0.0)
     declared = config.classes or config.mapping or (Path(data) / "classes.csv").exists()
-    if declared or config.boundaries is not None:  # ids of regions are not those of masks
-        return open_data(config)
-    log.info(f"{data} has no classes.csv: its masks are read by the classes of {run.dir}.")
-    dataset = open_data(replace(config, classes=str(run.dir.path / "classes.csv")))
+    borrowed = not declared and config.boundaries is None  # ids of regions are not those of masks
+    if borrowed:
+        log.info(f"{data} has no classes.csv: its masks are read by the classes of {run.dir}.")
+        config = replace(config, classes=str(run.dir.path / "classes.csv"))
+    dataset = open_data(config)
     try:
-        for _ in in_threads(lambda sample: _truth(sample, dataset.classes), dataset.samples):
+        for _ in in_threads(lambda s: _truth(s, dataset.classes), dataset.samples * borrowed):
             pass
     except FrugalsegError as error:
         text = f"{error} The class list is that of {run.dir}, because {data} has none."
         raise FrugalsegError(text) from None
-    return dataset
+    if len(dataset.splits.get("train", ())) < 2:
+        return dataset
+    splits = {name: list(samples) for name, samples in dataset.splits.items()}
+    return replace(dataset, splits=draw_splits(splits, 0, run.asked.val_share, 0.0))
 
 
 def class_differences(classes: ClassList, expected: ClassList) -> str:
