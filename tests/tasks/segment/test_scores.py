@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.metrics import confusion_matrix, jaccard_score
 
+from frugalseg.engine.results import read_result
+from frugalseg.tasks.segment.evaluate import RESULT
+from frugalseg.tasks.segment.report import write_comparison
 from odd_files import CLASSES, write_folder
 from pages import Page
 from tiny import TINY, cli, refused
@@ -103,6 +106,12 @@ def test_absent_classes_confusion_and_whole_folders(run: Path, tmp_path: Path) -
         assert f"{name:20s} absent, but {wrong[name]:,} pixels are wrongly given" in answer.out
     assert f"occur in the truth: {iou:.3f} (in the table)" in answer.out
     assert f"in the truth or the answers: {either:.3f}" in answer.out
+    page = tmp_path / "page.html"
+    write_comparison([read_result(run / "results" / "balls-all.json", RESULT)], [], page)
+    rows = {row[0]: row[1] for row in Page(page.read_text()).tables["iou"]}
+    for name, target in (("ground", ""), ("ball", " target")):
+        cell = f"absent {wrong[name]:,} pixels wrongly given to it" if wrong[name] else "none"
+        assert rows[name + target] == cell
     # a truth of one class is scored, with a word
     assert "that are not ignored are sky, so there is nothing to tell apart" in answer.err
 
