@@ -120,7 +120,7 @@ def test_missing_labels_and_small_batches_are_said(digits: Path, tmp_path: Path)
     words = options(labels=str(table), overclusters="10", num_views="1", steps="1")
     answer = cli("cluster", digits, "--run", tmp_path / "run", *words)
     assert answer.code == 0, answer.err
-    assert "34 of 36 images have no label in it" in answer.err
+    assert "34 of 36 images are unlabelled" in answer.err
     assert "overclusters=10 is much for batches of 12 images" in answer.err
 
 

@@ -151,7 +151,11 @@ def test_labels_that_do_not_suffice(
     run, table = tmp_path / "runs" / "one", tmp_path / "labels.csv"
     table.write_text("file,label\n0/0000.png,a\n1/0001.png,a\n")
     words = ("--run", run, *FEW[2:], "--labels")
-    refused(cli("finetune", grouped, *words, table), "are of 1 class")
+    refused(
+        cli("finetune", grouped, *words, table),
+        "all labels are 'a'",
+        "label images of another class too",
+    )
     flat = tmp_path / "flat"
     flat.mkdir()
     for path in digits.glob("*/*.png"):
@@ -168,7 +172,7 @@ def test_labels_that_do_not_suffice(
     refused(cli("suggest", tuned), "there is nothing to suggest")
     refused(cli("evaluate", tuned, "--data", flat), "has no labels to score against")
     refused(cli("evaluate", tuned, "--split", "holiday"), "'holiday'")
-    table.write_text("file,label\n0/0000.png,zebra\n")
+    table.write_text("file,label\n0/0000.png,zebra\n1/0001.png,1\n")
     refused(cli("evaluate", tuned, "--labels", table), "'zebra'", "it knows 0, 1, 2")
     assert not run.parent.exists()
 

@@ -112,8 +112,8 @@ def evaluate(
     Args:
         run: Folder of a finished run.
         data: Folder of images (and masks); by default the run's training data.
-        split: train, val or test; by default val, all images for clusterings, and the images held
-            out for fine-tuned runs.
+        split: train, val, test or all; by default val, all images for clusterings and for other
+            data without splits, and the images held out for fine-tuned runs.
         labels: For clusterings and fine-tuned runs: a CSV file (file,label), or the word folders.
         masks: For discoveries: folder of masks, or the word folder for those in the data folder.
         labelled: For discoveries: a CSV file (file) of the images whose masks may name regions.
@@ -136,7 +136,7 @@ def compare(
 
     Args:
         runs: Folders of finished runs on the same data; missing evaluations are made.
-        split: train, val or test; by default val, or the training images for clusterings.
+        split: train, val, test or all; by default val, or the training images for clusterings.
         out: The page to write.
         images: Number of images to show, for segmentation runs and discoveries.
     """

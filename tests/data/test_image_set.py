@@ -247,6 +247,23 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
+@pytest.mark.parametrize("none", ["-1", "nan", "NaN", "-1.0", ""])
+def test_minus_one_and_nan_mean_unlabelled(photos: Path, tmp_path: Path, none: str) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text(f"file,label\none,10\ntwo,{none}\nthree,2\n".replace("two", "b/two"))
+    images = open_images(photos, labels=table)
+    assert images.class_names == ("2", "10")
+    assert images.labels is not None
+    assert sorted(images.labels.tolist()) == [-1, -1, 0, 1]
+    assert images.problems == (f"{table}: 2 of 4 images are unlabelled.",)
+    table.write_text(f"file,label\none,{none}\n")
+    with pytest.raises(FrugalsegError, match="labels no image"):
+        open_images(photos, labels=table)
+    table.write_text(f"file,label\none,1\nthree,{none}\n")
+    with pytest.raises(FrugalsegError, match="all labels are '1', so there is nothing to tell"):
+        open_images(photos, labels=table)
+
+
 def test_labels_from_a_table(photos: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("label,file\nfox,one.jpg\nelk,b/two\nfox,./a/two.png\n,three\n")
@@ -259,7 +276,7 @@ def test_labels_from_a_table(photos: Path, tmp_path: Path) -> None:
         "b/three.jpg": -1,
         "b/two.jpg": 0,
     }
-    assert images.problems == (f"{table}: 1 of 4 images have no label in it.",)
+    assert images.problems == (f"{table}: 1 of 4 images are unlabelled.",)
     assert images.labelled.tolist() == [0, 1, 3]
     (photos / "b" / "broken.jpg").touch()
     table.write_text("file,label\none,10\na/two,9\nb/two.jpg,9\nthree,10\nb/broken.jpg,9\n")

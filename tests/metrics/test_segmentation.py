@@ -141,6 +141,31 @@ def test_iou_is_of_the_set_and_absent_classes_are_named():
     assert scores["pixel_accuracy"] == pytest.approx(4 / 7)
 
 
+@pytest.mark.parametrize("absent", [0, 2, 4])
+def test_means_and_confusion_equal_scikit_learn(absent):
+    """Over all classes that are true or predicted; and over those that are true, picked by hand."""
+    from sklearn.metrics import confusion_matrix, jaccard_score
+
+    prediction, truth = random_pair(absent)
+    truth[truth == absent] = IGNORE
+    assert (prediction[truth != IGNORE] == absent).any()
+    scores = summarise(count_image(prediction, truth, 6, [1, absent]), list("abcdef"), [1, absent])
+    known = truth != IGNORE
+    pair = truth[known], prediction[known]
+    either = jaccard_score(*pair, average="macro", zero_division=0)
+    assert scores["miou_true_or_predicted"]["all"] == pytest.approx(either)
+    each = jaccard_score(*pair, labels=range(6), average=None, zero_division=0)
+    present = np.unique(pair[0])
+    assert scores["miou"]["all"] == pytest.approx(each[present].mean()) != pytest.approx(either)
+    assert scores["miou_true_or_predicted"]["target"] == pytest.approx(each[[1, absent]].mean())
+    assert scores["confusion"] == confusion_matrix(*pair, labels=range(6)).tolist()
+    wrong = [int(((pair[1] == k) & (pair[0] != k)).sum()) for k in range(6)]
+    assert list(scores["false_pixels"].values()) == wrong
+    assert wrong[absent] > 0
+    assert wrong[5] == 0  # neither true nor predicted: in no mean
+    assert scores["class_names"] == list("abcdef")
+
+
 def test_iou_equals_torchmetrics():
     from frugalseg._torchvision import patch_torchvision
 
@@ -154,6 +179,22 @@ def test_iou_equals_torchmetrics():
     prediction, truth = torch.from_numpy(np.stack(pairs, axis=1)).long()
     expected = multiclass_jaccard_index(prediction, truth, 5, average="none", ignore_index=IGNORE)
     np.testing.assert_allclose(list(scores["iou"].values()), expected.numpy(), rtol=1e-6)
+
+
+def test_mean_of_true_or_predicted_classes_equals_torchmetrics():
+    from frugalseg._torchvision import patch_torchvision
+
+    patch_torchvision()
+    import torch
+    from torchmetrics.functional.classification import multiclass_jaccard_index
+
+    prediction, truth = random_pair(7)
+    truth[truth == 3] = IGNORE
+    mean = summarise(count_image(prediction, truth, 5, [1]), list("abcde"), [1])
+    pair = torch.from_numpy(prediction).long(), torch.from_numpy(truth).long()
+    expected = multiclass_jaccard_index(*pair, 5, average="macro", ignore_index=IGNORE)
+    assert mean["absent"] == ["d"]
+    assert mean["miou_true_or_predicted"]["all"] == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_small_object_recall_by_bin():

@@ -16,7 +16,7 @@ from frugalseg.data.class_statistics import (
     small_or_thin,
     sum_statistics,
 )
-from frugalseg.data.classes import IGNORE_INDEX, ClassList
+from frugalseg.data.classes import IGNORE_INDEX, ClassList, lack_of_classes
 from frugalseg.data.image_mask_folder import draw_splits
 from frugalseg.data.images import Size, describe_image, read_image
 from frugalseg.data.layout import Problem, Sample, find_samples, measure
@@ -135,6 +135,10 @@ def check_folder(
     slips, hints = _doubts(root, contents.paired, looks, class_list, inferred)
     split_of = {s.image: name for name, part in splits.items() for s in part}
     class_reports, ignored = _class_reports(class_list, contents.paired, looks, split_of)
+    if "train" in ignored and not (problems or slips):
+        shares = [c.shares["train"] for c in class_reports]
+        lack = lack_of_classes([c.name for c in class_reports], shares, "the training masks")
+        slips += [Problem(_FOLDER, str(root), lack)] if lack else []
     return FolderReport(
         root,
         {name: len(part) for name, part in splits.items()},

@@ -317,6 +317,26 @@ def write_classes(classes: ClassList, path: Path | str) -> None:
     write_csv(rows, path)
 
 
+def lack_of_classes(names: Sequence[str], areas: Iterable[float], masks: str) -> str | None:
+    """What is wrong if fewer than two classes occur in masks; None if there are two or more.
+
+    Args:
+        names: of the classes.
+        areas: pixels of each class, or its share.
+        masks: which masks, for the sentence.
+    """
+    present = [name for name, area in zip(names, areas, strict=True) if area]
+    if not present:
+        return f"no pixel of {masks} has a class."
+    if len(present) > 1:
+        return None
+    return (
+        f"all pixels of {masks} that are not ignored are {present[0]}, so there is nothing to tell "
+        "apart: give the background, or whatever else the images show, an id of its own in the "
+        "masks, and do not ignore it (255 is ignored)."
+    )
+
+
 def refuse_outside(ids: NDArray[Any]) -> None:
     """Refuse ids that no class can have, below 0 or above 65535; 32-bit masks may hold such ids.
 

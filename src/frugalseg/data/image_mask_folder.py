@@ -47,6 +47,7 @@ class ImageMaskFolder:
         problems: what was left out, one sentence per file.
         bands: how images are read: 3, or 4 with infrared.
         pseudo_labels: the discovery whose regions are used as masks, if there are no masks.
+        given: the splits that the folder itself gives; the others were drawn.
     """
 
     root: Path
@@ -56,6 +57,7 @@ class ImageMaskFolder:
     problems: tuple[str, ...] = ()
     bands: int = 3
     pseudo_labels: Path | None = None
+    given: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -152,7 +154,8 @@ def open_folder(
         mapping: a CSV file (fine_id,fine_name,coarse_id,coarse_name), also looked for in the
             folder, or the name of a supplied one (camvid-3): the masks hold fine ids, the data set
             has the coarse classes.
-        val_share: share of the training images held out for validation if there is no val.
+        val_share: share of the training images held out for validation if there is no val; 0 holds
+            out none.
         test_share: share of all images held out for testing if no split at all is given.
         unlabelled: accept training images without a mask, as the split `unlabelled`. Otherwise
             they are an error, as images of val and test without a mask always are.
@@ -175,7 +178,8 @@ def open_folder(
     splits = draw_splits(contents.splits, seed, val_share, test_share)
     if lone:
         splits["unlabelled"] = lone
-    return ImageMaskFolder(root, splits, class_list, sizes)
+    given = tuple(name for name in contents.splits if name)
+    return ImageMaskFolder(root, splits, class_list, sizes, given=given)
 
 
 def open_any_folder(
@@ -358,6 +362,6 @@ def draw_splits(
         result["train"] = tuple(splits[""])
         if test_share > 0:
             result["train"], result["test"] = hold_out(result["train"], test_share, seed)
-    if "train" in result and not result.get("val"):
+    if "train" in result and not result.get("val") and val_share > 0:
         result["train"], result["val"] = hold_out(result["train"], val_share, seed)
     return {name: result[name] for name in ("train", "val", "test") if name in result}

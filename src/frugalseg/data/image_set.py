@@ -19,6 +19,7 @@ from frugalseg.files import folder_name, in_threads
 PixelReader = Callable[[int, int], NDArray[np.uint8]]
 
 UNKNOWN = -1  # the label of an image that has none
+UNLABELLED = ("", "-1", "-1.0", "nan")  # words for it in a table, as numpy and pandas write them
 
 
 @dataclass(frozen=True)
@@ -186,13 +187,13 @@ def array_set(
 
 
 def label_indices(words: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Turn words into class indices; "" means unknown.
+    """Turn words into class indices; those of `UNLABELLED`, in any case, mean unknown.
 
     Returns:
         (N,) indices, -1 where unknown, and the words in order: numerically if all are whole
         numbers, else alphabetically.
     """
-    known = {word for word in words if word}
+    known = {word for word in words if word.lower() not in UNLABELLED}
     numbers = all(word.isdecimal() for word in known)
     names = sorted(known, key=lambda word: (int(word) if numbers else 0, word))
     places = {name: i for i, name in enumerate(names)}

@@ -31,10 +31,12 @@ def open_images(path: Path | str, labels: Path | str | None = None) -> ImageSet:
             the data sets have their own.
 
     Returns:
-        The set. Unreadable files are left out and named in `problems`.
+        The set. Unreadable files are left out and named in `problems`, which also say how many
+        images the given labels leave unlabelled.
 
     Raises:
-        FrugalsegError: the path does not exist, no image can be read, or the labels do not fit.
+        FrugalsegError: the path does not exist, no image can be read, or the labels do not fit or
+            are all of one class.
     """
     path = Path(path)
     if not FORMATS["digits"].recognises(path):
@@ -42,28 +44,34 @@ def open_images(path: Path | str, labels: Path | str | None = None) -> ImageSet:
     special = (FORMATS[name] for name in FORMATS if name != "folder")  # any folder may be that
     reader = next((each for each in special if each.recognises(path)), FORMATS["folder"])
     images: ImageSet = reader.read(path, None if labels is None else str(labels))
-    if labels is None or labels in LABEL_WORDS:
+    if labels is not None and labels not in LABEL_WORDS:
+        values, class_names = read_labels(Path(labels), images)
+        images = replace(images, labels=values, class_names=class_names)
+    if labels is None or images.labels is None:
         return images
-    values, class_names, hints = read_labels(Path(labels), images)
-    problems = (*images.problems, *hints)
-    return replace(images, labels=values, class_names=class_names, problems=problems)
+    source = path if labels in LABEL_WORDS else labels
+    if len(images.class_names) < 2:
+        raise FrugalsegError(
+            f"{source}: all labels are {images.class_names[0]!r}, so there is nothing to tell "
+            "apart: label images of another class too (-1 and nan mean unlabelled)."
+        )
+    missing = len(images) - len(images.labelled)
+    hint = f"{source}: {missing} of {len(images)} images are unlabelled."
+    return replace(images, problems=(*images.problems, *[hint] * (missing > 0)))
 
 
-def read_labels(
-    path: Path, images: ImageSet
-) -> tuple[NDArray[np.int64], tuple[str, ...], tuple[str, ...]]:
+def read_labels(path: Path, images: ImageSet) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Read a CSV file (file,label) for a set of images.
 
     A file is named as in the set, with or without its suffix, or by its last part alone if that
-    is unique. Images that are not listed, or whose label is empty, are unlabelled.
+    is unique. Images that are not listed, or whose label is empty, -1 or nan, are unlabelled.
 
     Args:
         path: the CSV file.
         images: the set.
 
     Returns:
-        (N,) class indices, -1 where unknown; the class names; and a sentence if images lack
-        labels.
+        (N,) class indices, -1 where unknown, and the class names.
 
     Raises:
         FrugalsegError: the file cannot be read, names files that are not in the set, gives one
@@ -88,12 +96,10 @@ def read_labels(
         else:
             words[place], lines[place] = row["label"], line
     _refuse_unknown(path, images.root, unknown)
-    if not any(words):
-        raise FrugalsegError(f"{path} labels no image of {images.root}: fill its column 'label'.")
     values, class_names = label_indices(words)
-    missing = int((values < 0).sum())
-    hints = (f"{path}: {missing} of {len(words)} images have no label in it.",) if missing else ()
-    return values, class_names, hints
+    if not class_names:
+        raise FrugalsegError(f"{path} labels no image of {images.root}: fill its column 'label'.")
+    return values, class_names
 
 
 def _refuse_unknown(path: Path, root: Path, unknown: Sequence[tuple[int, str]]) -> None:

@@ -80,14 +80,14 @@ class Result:
 
 
 def number_at(*keys: str | int) -> Value:
-    """A function from a result to a number in its scores or parts; None if it is missing.
+    """A function from a result to a number in one of its parts; None if it is missing.
 
     Args:
         keys: the path to the number, such as ``"scores", "miou", "all"``.
     """
 
     def value(result: Result) -> Any:
-        number: Any = {"scores": result.scores, **result.parts}
+        number: Any = {"what": result.what, "scores": result.scores, **result.parts}
         for key in keys:
             try:
                 number = number[key]
@@ -216,23 +216,28 @@ def spread_text(group: Sequence[Result], value: Value, form: str) -> str:
     return mean if lowest == highest else f"{mean} ({lowest} to {highest})"
 
 
-def results_table(results: Sequence[Result], over_seeds: bool = True) -> str:
+def results_table(results: Sequence[Result], over_seeds: bool = True, images: bool = False) -> str:
     """A Markdown table with a row for each group of results that differ by seed alone.
 
     Args:
         results: of one kind, at least one.
         over_seeds: show the mean over seeds (minimum to maximum); else a row for each result.
+        images: show how many images were scored, as the first number, also if the kind does not.
     """
     kind = results[0].kind
+    columns = kind.columns
+    if images:
+        number = number_at("what", "images")
+        columns = (("images", ".0f", number), *(c for c in columns if c[0] != "images"))
     groups = group_seeds(results) if over_seeds else [[result] for result in results]
     header = ["run", *kind.names, "seeds" if over_seeds else "seed"]
     rows = []
     for group in groups:
         names = [_cell(group[0].what.get(name)) for name in kind.names]
         seeds = str(len(group) if over_seeds else group[0].seed)
-        numbers = [spread_text(group, value, form) for _, form, value in kind.columns]
+        numbers = [spread_text(group, value, form) for _, form, value in columns]
         rows.append([_title(group), *names, seeds, *numbers])
-    header += [name for name, _, _ in kind.columns]
+    header += [name for name, _, _ in columns]
     table = markdown_table(header, rows, words=1 + len(kind.names))
     averaged = any(len(group) > 1 for group in groups)
     return table + "\nMean over seeds; in brackets the least and the greatest.\n" * averaged

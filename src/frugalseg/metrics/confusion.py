@@ -94,7 +94,7 @@ def accuracy(counts: Counts) -> float:
     return float(counts.diagonal().sum() / counts.sum())
 
 
-def class_iou(counts: Counts) -> list[float | None]:
+def class_iou(counts: Counts, predicted: bool = False) -> list[float | None]:
     """Intersection over union of each class.
 
     It is computed from the summed table of the whole set; it is not a mean over images. A class
@@ -103,10 +103,24 @@ def class_iou(counts: Counts) -> list[float | None]:
 
     Args:
         counts: (classes or more, classes); further rows are wrong answers.
+        predicted: an absent class has 0 if an item was assigned to it, as in scikit-learn,
+            torchmetrics and mmsegmentation.
     """
     right, truth = counts.diagonal(), counts.sum(0)
     union = truth + counts[: len(truth)].sum(1) - right
-    return [share(r, u) if t else None for r, u, t in zip(right, union, truth, strict=True)]
+    occurs = union if predicted else truth
+    return [share(r, u) if n else None for r, u, n in zip(right, union, occurs, strict=True)]
+
+
+def false_items(counts: Counts) -> list[int]:
+    """Items wrongly assigned to each class.
+
+    Args:
+        counts: (classes or more, classes); further rows are no class.
+    """
+    square = counts[: counts.shape[1]]
+    wrong: list[int] = (square.sum(1) - square.diagonal()).tolist()
+    return wrong
 
 
 def share(part: float, whole: float) -> float | None:

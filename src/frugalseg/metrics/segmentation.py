@@ -22,6 +22,7 @@ from frugalseg.metrics.confusion import (
     Counts,
     class_iou,
     confusion,
+    false_items,
     mean_of_known,
     share,
 )
@@ -164,8 +165,9 @@ def _count_objects(
 def summarise(counts: ImageCounts, names: Sequence[str], targets: Sequence[int]) -> dict[str, Any]:
     """Turn counts over a set into scores, ready for JSON.
 
-    A class without a single true pixel in the set is absent: it is listed, its IoU is None and no
-    mean includes it (see :func:`frugalseg.metrics.confusion.class_iou`).
+    A class without a single true pixel in the set is absent: it is listed, its IoU is None and
+    "miou" does not include it (see :func:`frugalseg.metrics.confusion.class_iou`). In
+    "miou_true_or_predicted" it counts 0 if a pixel was assigned to it.
 
     Args:
         counts: sum over the images.
@@ -173,26 +175,34 @@ def summarise(counts: ImageCounts, names: Sequence[str], targets: Sequence[int])
         targets: indices of the classes of the mean over targets.
 
     Returns:
-        images, pixels (by class), iou (by class), miou (all and target), targets and absent
-        (names), pixel_accuracy, bands (width, pixels, accuracy) and objects (bins; and found, total
-        and recall by target class, or by class if there are no targets, and over all of them).
-        Shares are in [0, 1], None if there was nothing to count.
+        images, class_names, pixels (by class), false_pixels (wrongly assigned to each class), iou
+        (by class), miou and miou_true_or_predicted (all and target), targets and absent (names),
+        pixel_accuracy, confusion (pixels, true class by row, predicted class by column), bands
+        (width, pixels, accuracy) and objects (bins; and found, total and recall by target class, or
+        by class if there are no targets, and over all of them). Shares are in [0, 1], None if there
+        was nothing to count.
     """
     if len(names) != len(counts.confusion):
         raise ValueError(f"{len(names)} names for {len(counts.confusion)} classes")
     truth = counts.confusion.sum(axis=0)
-    iou = dict(zip(names, class_iou(counts.confusion), strict=True))
+    iou = class_iou(counts.confusion)
+    wanted = sorted(set(targets))
+
+    def means(values: Sequence[float | None]) -> dict[str, float | None]:
+        return {"all": mean_of_known(values), "target": mean_of_known(values[i] for i in wanted)}
+
     return {
         "images": counts.images,
-        "pixels": {name: int(truth[i]) for i, name in enumerate(names)},
-        "iou": iou,
-        "miou": {
-            "all": mean_of_known(iou.values()),
-            "target": mean_of_known(iou[names[i]] for i in sorted(set(targets))),
-        },
-        "targets": [names[i] for i in sorted(set(targets))],
+        "class_names": list(names),
+        "pixels": dict(zip(names, truth.tolist(), strict=True)),
+        "false_pixels": dict(zip(names, false_items(counts.confusion), strict=True)),
+        "iou": dict(zip(names, iou, strict=True)),
+        "miou": means(iou),
+        "miou_true_or_predicted": means(class_iou(counts.confusion, predicted=True)),
+        "targets": [names[i] for i in wanted],
         "absent": [name for i, name in enumerate(names) if not truth[i]],
         "pixel_accuracy": share(counts.confusion.diagonal().sum(), truth.sum()),
+        "confusion": counts.confusion.T.tolist(),
         "bands": [
             {
                 "width": width,

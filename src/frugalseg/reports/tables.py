@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,32 @@ def markdown_table(
     escaped = ([str(cell).replace("|", r"\|") for cell in row] for row in rows)
     lines = [list(map(str, header)), rule, *escaped]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def iou_lines(scores: Mapping[str, Any]) -> str:
+    """The IoU of each class in a line, and its mean by both conventions in words.
+
+    Args:
+        scores: of a segmentation or a discovery: "iou" and "miou"; "false_pixels" and
+            "miou_true_or_predicted" are missing from older results.
+    """
+    false_pixels = scores.get("false_pixels", {})
+    lines = []
+    for name, iou in scores["iou"].items():
+        wrong = false_pixels.get(name, 0)
+        absent = f"absent, but {wrong:,} pixels are wrongly given to it" if wrong else "absent"
+        lines.append(f"  {name:20s} {absent if iou is None else f'{iou:.3f}'}\n")
+    keys = ("miou", "miou_true_or_predicted")
+    means = [
+        value["all"] if isinstance(value, Mapping) else value for value in map(scores.get, keys)
+    ]
+    if None not in means:
+        true, either = means
+        lines.append(
+            f"mIoU over the classes that occur in the truth: {true:.3f} (in the table); in the "
+            f"truth or the answers: {either:.3f} (as scikit-learn and torchmetrics count).\n"
+        )
+    return "".join(lines)
 
 
 def spread_cell(
@@ -65,14 +91,15 @@ def confusion_table(
         shares: show shares of the group, not counts.
 
     Returns:
-        "classes", and "rows": each "name" and "cells" of "text" and "tint".
+        "classes", and "rows": each "name" and "cells" of "text", "tint" and "count".
     """
     table = np.asarray(counts)
     share = table / np.maximum(table.sum(1, keepdims=True), 1)
 
     def cell(count: int, part: float) -> dict[str, Any]:
         text = f"{part:.0%}" if shares and part >= 0.005 else str(count) if not shares else ""
-        return {"text": text if count else "", "tint": round(float(part) * 0.6, 3)}
+        tint = round(float(part) * 0.6, 3)
+        return {"text": text if count else "", "tint": tint, "count": f"{count:,}"}
 
     rows = [
         {"name": name, "cells": [cell(int(n), s) for n, s in zip(line, part, strict=True)]}

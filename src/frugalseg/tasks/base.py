@@ -19,7 +19,7 @@ from frugalseg.engine.environment import is_main_process
 from frugalseg.engine.results import Result, ResultKind, read_result, results_table, write_result
 from frugalseg.engine.run_dir import NewRun, RunDir
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import folder_name, write_csv
+from frugalseg.files import folder_name, same_path, write_csv
 from frugalseg.registry import import_object
 from frugalseg.tasks import TASKS
 from frugalseg.tasks.names import data_name, label_name, name_files
@@ -46,7 +46,7 @@ class Task:
         predict: answers for new files and writes the answers; returns a sentence for each broken
             file.
         open_scored: opens the data to score on: the run's own or others, with further options.
-        default_split: the split to score if none is named; True if the data are the run's own.
+        default_split: the split to score if none is named, of other data or (None) the run's own.
         evaluate: scores a run on a split.
         details: text to print below the table of a result.
         network_option: the setting that a network handed in replaces; None if the task takes none.
@@ -70,7 +70,7 @@ class Task:
     export: Callable[[Any, Any], Result | None]
     predict: Callable[[Any, Files, Path, Options], Sequence[str]]
     open_scored: Callable[[Any, str | None, Options], Any]
-    default_split: Callable[[Any, bool], str]
+    default_split: Callable[[Any, Any | None], str]
     evaluate: Callable[[Any, Any, str, Options], Result]
     details: Callable[[Result], str]
     network_option: str | None = None
@@ -258,8 +258,12 @@ def evaluate(
     task = task_of(folder)
     options = _options_of(task, folder, options, task.evaluate_options)
     run = task.load(Path(folder), None)
-    scored = task.open_scored(run, None if data is None else str(data), options)
-    result = task.evaluate(run, scored, split or task.default_split(run, data is None), options)
+    other = None if data is None or same_path(data, run.config.data) else str(data)
+    scored = task.open_scored(run, other, options)
+    for problem in scored.problems:
+        log.warning(problem)
+    split = split or task.default_split(run, None if other is None else scored)
+    result = task.evaluate(run, scored, split, options)
     name = f"{data_name(run.config.data, data)}-{result.what['split'].replace(' ', '-')}"
     for option in options:
         name += label_name(option, getattr(run.config, option, None), options[option])
@@ -313,7 +317,7 @@ def compare(
             )
     results = [own_result(task, run, split) for run in runs]
     task.compare(runs, results, split, out, images)
-    print(results_table(results), end="")
+    print(results_table(results, images=True), end="")
     log.info(f"Written: {out}")
     return results
 
@@ -330,7 +334,7 @@ def own_result(task: Task, run: Any, split: str | None = None, data: Any | None 
     Raises:
         FrugalsegError: the file is damaged, or there is nothing to score by.
     """
-    split = split or task.default_split(run, True)
+    split = split or task.default_split(run, None)
     path = run.dir.result_path(f"{data_name(run.config.data, None)}-{split}")
     if not path.exists():
         log.info(f"Evaluating {run.dir} on {split}")
@@ -377,7 +381,7 @@ def suggest(
 
 
 def _print_result(task: Task, result: Result) -> None:
-    print(results_table([result]) + task.details(result), end="")
+    print(results_table([result], images=True) + task.details(result), end="")
 
 
 def _options_of(
@@ -388,10 +392,3 @@ def _options_of(
         if value is not None and name not in known:
             raise FrugalsegError(f"{folder} is a run of '{task.name}': --{name} is of no use here.")
     return {name: options.get(name) for name in sorted(known)}
-
-
-def with_other_data(config: Any, data: str | None, **changes: Any) -> Any:
-    """A configuration with other data than the run's own, if any, and other changes."""
-    if data is not None:
-        changes["data"] = data
-    return dataclasses.replace(config, **changes)

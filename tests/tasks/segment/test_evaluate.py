@@ -22,7 +22,8 @@ def test_splits_without_masks_are_refused_and_not_offered(
         with pytest.raises(FrugalsegError) as raised:
             evaluate_run(run, data, split)
         assert str(raised.value) == (
-            f"{scenes} has no {lacks} in the split '{split}'; those to score are train, val, test."
+            f"{scenes} has no {lacks} in the split '{split}'; "
+            "those to score are train, val, test, all."
         )
     assert samples_to_score(data, "val") == data.splits["val"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from frugalseg.engine.results import group_seeds
 from frugalseg.errors import FrugalsegError
-from frugalseg.tasks.segment import report as compare
+from frugalseg.tasks.segment import page_examples
 from frugalseg.tasks.segment.report import label_results, name_rows, write_comparison
 from pages import Page, open_page, page_width
 from reference.results import made_up_result
@@ -127,7 +127,7 @@ def test_a_single_result_without_pictures_makes_a_page(tmp_path):
 
 
 def test_pictures_shrink_to_the_budget(tmp_path, monkeypatch, written):
-    monkeypatch.setattr(compare, "PICTURE_BUDGET", 200_000)
+    monkeypatch.setattr(page_examples, "PICTURE_BUDGET", 200_000)
     write_comparison(made_up_results(), [made_up_example()], tmp_path / "page.html")
     small = sum(map(len, Page((tmp_path / "page.html").read_text()).sources))
     assert small <= 200_000 < sum(map(len, Page(written.read_text()).sources))

@@ -85,7 +85,8 @@ def scores(answers: Answers) -> dict[str, Any]:
     """Scores of the clusters against the labels.
 
     Returns:
-        The scores of `agreement_scores`; "sub_heads": mean, spread, least and greatest one-to-one
+        The scores of `agreement_scores`, whose confusion has clusters by row and classes by column;
+        "class_names" of the columns; "sub_heads": mean, spread, least and greatest one-to-one
         accuracy over the sub-heads; "accuracy_over": accuracy of the overclusters if each stands
         for its most frequent class.
 
@@ -100,6 +101,7 @@ def scores(answers: Answers) -> dict[str, Any]:
     each = [confusion(assigned, labels, clusters, classes) for assigned in answers.sub_heads]
     return {
         **agreement_scores(answers.assigned, labels, clusters, classes),
+        "class_names": list(answers.class_names),
         "sub_heads": mean_and_spread(
             [accuracy(as_classes(counts, one_to_one(counts))) for counts in each]
         ),

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from frugalseg.console import log, track
+from frugalseg.data.classes import lack_of_classes
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.engine.results import Result, make_result
 from frugalseg.errors import FrugalsegError
@@ -20,6 +21,7 @@ from frugalseg.metrics.confusion import (
     as_classes,
     class_iou,
     confusion,
+    false_items,
     mean_of_known,
 )
 from frugalseg.tasks.discover.export import RegionWriter, region_classes
@@ -83,6 +85,9 @@ def answer_regions(
         if watch:
             watch(prediction)
     scored = bool(counts.sum())
+    lack = lack_of_classes(class_names, counts.sum(0), f"the masks of {data.root} ({split})")
+    if scored and lack:
+        log.warning(lack)
     names = region_names(counts, class_names) if scored else run.region_names
     if writer:
         writer.finish(region_classes(names))
@@ -212,9 +217,9 @@ def region_scores(counts: Counts, names: Sequence[str]) -> dict[str, Any]:
     Returns:
         "accuracy" (share of labelled pixels that are right, pooled over the images),
         "accuracy_many_to_one" (each region as its most frequent class), "accuracy_of_one_region"
-        (the share of the largest class), "miou", "iou" by class,
-        "mapping" (class of each region, -1 for none), "used" (regions with a labelled pixel),
-        "labelled" (pixels) and "confusion".
+        (the share of the largest class), "class_names", "mapping" (class of each region, -1 for
+        none), "used" (regions with a labelled pixel), "labelled" (pixels), "confusion" (regions by
+        row, classes by column), and the others of :func:`named_scores`.
 
     Raises:
         ValueError: no pixel is labelled, or names do not fit.
@@ -223,14 +228,12 @@ def region_scores(counts: Counts, names: Sequence[str]) -> dict[str, Any]:
     if counts.shape[1] != len(names):
         raise ValueError(f"{len(names)} names for {counts.shape[1]} classes")
     mapping, most = one_to_one(counts), many_to_one(counts)
-    scores = named_scores(counts, mapping, names)
     total = int(counts.sum())
     return {
-        "accuracy": scores["accuracy"],
+        **named_scores(counts, mapping, names),
         "accuracy_many_to_one": accuracy(as_classes(counts, most)),
         "accuracy_of_one_region": float(counts.sum(0).max() / total),
-        "miou": scores["miou"],
-        "iou": scores["iou"],
+        "class_names": list(names),
         "mapping": mapping.tolist(),
         "used": int((most >= 0).sum()),
         "labelled": total,
@@ -249,8 +252,10 @@ def named_scores(
         names: of the classes.
 
     Returns:
-        "accuracy" (share of all pixels), "miou" over the classes that are present, "iou" by name
-        (None if a class is absent) and "pixels" by name.
+        "accuracy" (share of all pixels), "miou" over the classes that occur in the truth and
+        "miou_true_or_predicted" over those that occur in the truth or the answers; by name "iou"
+        (None if a class is absent from the truth), "pixels", and "false_pixels" that are wrongly
+        given to the class.
 
     Raises:
         ValueError: nothing is labelled.
@@ -262,7 +267,9 @@ def named_scores(
     return {
         "accuracy": accuracy(by_class),
         "miou": mean_of_known(iou),
+        "miou_true_or_predicted": mean_of_known(class_iou(by_class, predicted=True)),
         "iou": dict(zip(names, iou, strict=True)),
+        "false_pixels": dict(zip(names, false_items(by_class), strict=True)),
         "pixels": dict(zip(names, counts.sum(0).tolist(), strict=True)),
     }
 

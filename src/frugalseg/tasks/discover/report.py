@@ -200,6 +200,7 @@ def _with_masks(report: RegionReport) -> dict[str, Any]:
             "colour": css_colour(report.colours[region_of[k]]) if k in region_of else None,
             "share": float(counts[:, k].sum() / counts.sum()),
             "iou": scores["iou"][name],
+            "false_pixels": scores.get("false_pixels", {}).get(name),
         }
         for k, name in enumerate(report.class_names)
     ]

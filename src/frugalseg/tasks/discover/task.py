@@ -11,7 +11,8 @@ from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.engine.results import Result, make_result, write_result
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table
-from frugalseg.tasks.base import Files, Options, Task, with_other_data
+from frugalseg.reports.tables import iou_lines
+from frugalseg.tasks.base import Files, Options, Task
 from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.discover.data import open_data, resolve
 from frugalseg.tasks.discover.evaluate import (
@@ -87,7 +88,8 @@ def open_scored(run: DiscoverRun, data: str | None, options: Options) -> ImageMa
     masks = options.get("masks") or run.config.masks
     if options:
         masks = masks or "folder"
-    return open_data(with_other_data(run.config, data, masks=masks, split="all"))
+    data = run.config.data if data is None else data
+    return open_data(dataclasses.replace(run.config, data=data, masks=masks, split="all"))
 
 
 def evaluate(run: DiscoverRun, data: ImageMaskFolder, split: str, options: Options) -> Result:
@@ -106,12 +108,7 @@ def evaluate(run: DiscoverRun, data: ImageMaskFolder, split: str, options: Optio
 
 def details(result: Result) -> str:
     """IoU by class, and the diagnostics in words."""
-    scores = result.scores or {"iou": {}}
-    lines = [
-        f"  {name:20s} {'absent' if iou is None else f'{iou:.3f}'}\n"
-        for name, iou in scores["iou"].items()
-    ]
-    return "".join(lines) + diagnostics_lines(result, "places")
+    return iou_lines(result.scores or {"iou": {}}) + diagnostics_lines(result, "places")
 
 
 def compare(
@@ -185,7 +182,7 @@ TASK = Task(
     export=export,
     predict=predict,
     open_scored=open_scored,
-    default_split=lambda run, own: run.config.split,
+    default_split=lambda run, other: run.config.split if other is None else "all",
     evaluate=evaluate,
     network_option="backbone",
     details=details,

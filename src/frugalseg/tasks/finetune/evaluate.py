@@ -23,8 +23,8 @@ def class_scores(
 
     Returns:
         "accuracy"; "classes", by class the share of its images that is right, None if it has no
-        images; "balanced", the mean of these shares; "confusion", images of each true class (rows)
-        by answer; "images".
+        images; "balanced", the mean of these shares; "class_names"; "confusion", images of each
+        true class (rows) by answer; "images".
     """
     counts = confusion(answers, labels, len(class_names), len(class_names))
     sizes = counts.sum(0)
@@ -33,6 +33,7 @@ def class_scores(
         "accuracy": accuracy(counts),
         "balanced": mean_of_known(shares),
         "classes": dict(zip(class_names, shares, strict=True)),
+        "class_names": list(class_names),
         "confusion": counts.T.tolist(),
         "images": int(sizes.sum()),
     }

@@ -1,19 +1,23 @@
 """Evaluate a run: scores at original resolution, and their cost."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frugalseg.console import track
-from frugalseg.data.classes import ClassList
-from frugalseg.data.image_mask_folder import ImageMaskFolder
+from frugalseg.console import log, track
+from frugalseg.data.classes import ClassList, lack_of_classes
+from frugalseg.data.image_mask_folder import ImageMaskFolder, draw_splits
 from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
 from frugalseg.engine.config import Size
 from frugalseg.engine.results import Result, ResultKind, make_result, number_at
 from frugalseg.errors import FrugalsegError
+from frugalseg.files import in_threads
 from frugalseg.metrics.cost import (
     NOT_COUNTED,
     StageTimer,
@@ -23,6 +27,7 @@ from frugalseg.metrics.cost import (
 )
 from frugalseg.metrics.segmentation import count_image, summarise
 from frugalseg.sampling import folded_cells
+from frugalseg.tasks.segment.data import open_data
 from frugalseg.tasks.segment.model import FrugalModel, Run
 
 RESULT = ResultKind(
@@ -42,20 +47,67 @@ RESULT = ResultKind(
 )
 
 
+def open_scored(run: Run, data: str | None, options: Mapping[str, Any]) -> ImageMaskFolder:
+    """Open the folder that a run is scored on.
+
+    Args:
+        run: a loaded run.
+        data: another folder than the run's own. Its masks are read by the classes of the run if
+            nothing else says what their ids mean.
+        options: not used.
+
+    Raises:
+        FrugalsegError: something is wrong with the folder, or an id is not among the classes.
+    """
+    if data is None:
+        return open_data(run.asked)
+    config = replace(run.asked, data=data, mask_share=1.0, hold_out=0.0, val_share=0.0)
+    declared = config.classes or config.mapping or (Path(data) / "classes.csv").exists()
+    borrowed = not declared and config.boundaries is None  # ids of regions are not those of masks
+    if borrowed:
+        log.info(f"{data} has no classes.csv: its masks are read by the classes of {run.dir}.")
+        config = replace(config, classes=str(run.dir.path / "classes.csv"))
+    dataset = open_data(config)
+    try:
+        for _ in in_threads(lambda s: _truth(s, dataset.classes), dataset.samples * borrowed):
+            pass
+    except FrugalsegError as error:
+        text = f"{error} The class list is that of {run.dir}, because {data} has none."
+        raise FrugalsegError(text) from None
+    if len(dataset.splits.get("train", ())) < 2:
+        return dataset
+    splits = {name: list(samples) for name, samples in dataset.splits.items()}
+    return replace(dataset, splits=draw_splits(splits, 0, run.asked.val_share, 0.0))
+
+
+def class_differences(classes: ClassList, expected: ClassList) -> str:
+    """In what the names of two unequal class lists differ, in words."""
+    lacks = ", ".join(name for name in expected.names if name not in classes.names)
+    adds = ", ".join(name for name in classes.names if name not in expected.names)
+    parts = [f"lacks {lacks}"] * bool(lacks) + [f"adds {adds}"] * bool(adds)
+    return "it " + (" and ".join(parts) or "has them in another order")
+
+
 def evaluate_run(run: Run, dataset: ImageMaskFolder, split: str) -> Result:
     """Predict every image of a split, and score the answers against its masks.
 
     Args:
         run: a loaded run.
         dataset: the folder to score on; its classes must be those of the run.
-        split: one of its splits.
+        split: one of its splits, or "all".
 
     Raises:
-        FrugalsegError: the split is missing, empty or without masks, or the classes differ.
+        FrugalsegError: the split is missing, empty or without masks, no pixel has a class, or the
+            classes differ.
     """
     samples = samples_to_score(dataset, split)
     if dataset.classes.names != run.classes.names:
-        raise FrugalsegError(f"{dataset.root} has other classes than the run {run.dir}.")
+        raise FrugalsegError(
+            f"{dataset.root} has other classes than the run {run.dir}: "
+            f"{class_differences(dataset.classes, run.classes)}. If its masks hold the ids of "
+            f"{run.dir.path / 'classes.csv'}, copy that file there; else change the masks or train "
+            "on these classes."
+        )
     classes, model, config = run.classes, run.model, run.config
     timer = StageTimer(model.device)
     model.predict(samples[0].image, _truth(samples[0], dataset.classes), classes.targets)  # warm up
@@ -68,6 +120,12 @@ def evaluate_run(run: Run, dataset: ImageMaskFolder, split: str) -> Result:
         counts = counted if counts is None else counts + counted
         folded += folded_cells(answer.phi[None]).item()
     assert counts is not None, "the split is not empty"
+    areas = counts.confusion.sum(0)
+    lack = lack_of_classes(classes.names, areas, f"the masks of {dataset.root} ({split})")
+    if lack:
+        if not areas.any() or classes.num_classes < 2:
+            raise FrugalsegError(lack)
+        log.warning(lack)
     regions = dataset.pseudo_labels
     what = {
         "run": run.dir.name,
@@ -106,7 +164,7 @@ def samples_to_score(dataset: ImageMaskFolder, split: str) -> tuple[Sample, ...]
 
     Args:
         dataset: the folder.
-        split: one of its splits.
+        split: one of its splits, or "all".
 
     Raises:
         FrugalsegError: the split is missing, empty or without masks; the message names the splits
@@ -117,6 +175,7 @@ def samples_to_score(dataset: ImageMaskFolder, split: str) -> tuple[Sample, ...]
         for name, samples in dataset.splits.items()
         if samples and all(sample.mask is not None for sample in samples)
     }
+    masked["all"] = tuple(sample for sample in dataset.samples if sample.mask is not None)
     if split not in masked:
         lacks = "masks" if dataset.splits.get(split) else "images"
         raise FrugalsegError(

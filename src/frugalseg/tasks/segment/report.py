@@ -16,12 +16,12 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.files import atomic_write
 from frugalseg.reports.charts import SERIES_COLOURS, Series, quality_chart
 from frugalseg.reports.html import render
-from frugalseg.reports.images import colour_labels, css_colour, draw_samples, picture, shrink
-from frugalseg.reports.tables import spread_cell
+from frugalseg.reports.images import css_colour
+from frugalseg.reports.tables import confusion_table, spread_cell
 from frugalseg.tasks.segment.model import Run
+from frugalseg.tasks.segment.page_examples import fit_examples
 
-# Bytes of all pictures of a page; if they are more, the pictures are made smaller.
-PICTURE_BUDGET = 11_000_000
+_EITHER = "mean of all that are true or predicted"
 
 
 @dataclass
@@ -120,9 +120,10 @@ def write_comparison(
         charts=_charts(rows) if len(rows) > 1 else [],
         legend={row.series: row.colour for row in rows},
         iou=_iou_table(rows, names),
+        confusion=_confusion_tables(rows),
         objects=_object_tables(rows),
         bands=_band_table(rows),
-        examples=_fit_examples(examples, "truth" if _truth(results[0]) == "masks" else "regions"),
+        examples=fit_examples(examples, "truth" if _truth(results[0]) == "masks" else "regions"),
         class_colours=_class_colours(examples, names),
         not_counted=list(dict.fromkeys(r.parts["cost"]["not_counted"] for r in results)),
         results=results,
@@ -191,8 +192,15 @@ def _warnings(results: Sequence[Result]) -> list[str]:
         warnings.append(f"There are no masks: scores say how well answers agree with {truths[0]}.")
     absent = list(dict.fromkeys(name for r in results for name in _scores(r)["absent"]))
     if absent:
-        warnings.append(f"Absent from the truth, and in no mean: {', '.join(absent)}.")
+        but = f" but '{_EITHER}'" if _false_pixels(results, absent) else ""
+        warnings.append(f"Absent from the truth, and in no mean{but}: {', '.join(absent)}.")
     return warnings
+
+
+def _false_pixels(results: Sequence[Result], names: Sequence[str]) -> int:
+    """Pixels wrongly given to some classes in all results; older results do not say so."""
+    given = [_scores(result).get("false_pixels", {}) for result in results]
+    return sum(pixels.get(name, 0) for pixels in given for name in names)
 
 
 def _truth(result: Result) -> str:
@@ -254,25 +262,41 @@ def _stage_table(rows: Sequence[Row]) -> dict[str, Any]:
     )
 
 
+def _class_cells(rows: Sequence[Row], name: str) -> list[dict[str, Any]]:
+    """IoU of a class by row; if it is absent, the pixels wrongly given to it."""
+    cells = _against_first(rows, number_at("scores", "iou", name))
+    for row, cell in zip(rows, cells, strict=True):
+        false = _false_pixels(row.results, [name])
+        if cell["value"] is None and false:
+            cell |= {"text": "absent", "range": f"{false:,} pixels wrongly given to it"}
+    return cells
+
+
 def _iou_table(rows: Sequence[Row], names: Sequence[str]) -> list[dict[str, Any]]:
     targets = {n for row in rows for r in row.results for n in _scores(r).get("targets", ())}
-    classes = [
-        {
-            "name": n,
-            "target": n in targets,
-            "cells": _against_first(rows, number_at("scores", "iou", n)),
-        }
-        for n in names
-    ]
+    classes = [{"name": n, "target": n in targets, "cells": _class_cells(rows, n)} for n in names]
     means = (
         ("mean of all", number_at("scores", "miou", "all")),
         ("mean of targets", number_at("scores", "miou", "target")),
+        (_EITHER, number_at("scores", "miou_true_or_predicted", "all")),
         ("pixels right", number_at("scores", "pixel_accuracy")),
     )
     return classes + [
         {"name": name, "target": False, "cells": _against_first(rows, value), "summary": True}
         for name, value in means
     ]
+
+
+def _confusion_tables(rows: Sequence[Row]) -> list[tuple[Row, dict[str, Any]]]:
+    """Of each row the confusion matrix over its seeds; older results have none."""
+    tables = []
+    for row in rows:
+        found = [s for s in map(_scores, row.results) if "confusion" in s]
+        if found:
+            counts = np.sum([scores["confusion"] for scores in found], 0)
+            names = found[0]["class_names"]
+            tables.append((row, confusion_table(counts, names, names, shares=True)))
+    return tables
 
 
 def _band_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -352,38 +376,3 @@ def _class_colours(
     if len(colours) != len(names):
         return []
     return list(zip(names, map(css_colour, colours), strict=True))
-
-
-def _fit_examples(examples: Sequence[dict[str, Any]], truth: str) -> list[dict[str, Any]]:
-    """Pictures of the examples, as large as the budget allows; `truth` names the true labels."""
-    side = 960
-    while True:
-        shown = [_example(example, side, truth) for example in examples]
-        size = sum(
-            len(picture["uri"])
-            for example in shown
-            for row in [example, *example["runs"]]
-            for picture in row["pictures"]
-        )
-        if size <= PICTURE_BUDGET or side <= 160:
-            return shown
-        side = max(160, int(side * min(0.9, (PICTURE_BUDGET / size) ** 0.5)))
-
-
-def _example(example: dict[str, Any], side: int, truth: str) -> dict[str, Any]:
-    def labels(caption: str, indices: Any) -> dict[str, Any]:
-        small = shrink(indices, side, nearest=True)
-        return picture(caption, colour_labels(small, example["colours"]), "png")
-
-    rows = []
-    for run in example["runs"]:
-        height, width = run["phi"].shape[:2]
-        warped = picture(f"the {height}x{width} samples", run["warped"], "png")
-        pictures = [
-            picture("where they lie", draw_samples(example["image"], run["phi"], side)),
-            {**warped, "pixels": True},
-            labels("answer", run["answer"]),
-        ]
-        rows.append({"label": run["label"], "pictures": pictures})
-    pictures = [picture("image", shrink(example["image"], side)), labels(truth, example["truth"])]
-    return {"name": example["name"], "pictures": pictures, "runs": rows}

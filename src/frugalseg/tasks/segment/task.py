@@ -12,17 +12,18 @@ from frugalseg.engine.results import Result
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import refuse_overwriting
 from frugalseg.reports.images import overlay, save_jpeg
-from frugalseg.tasks.base import (
-    Files,
-    Options,
-    Task,
-    own_result,
-    with_other_data,
-)
+from frugalseg.reports.tables import iou_lines
+from frugalseg.tasks.base import Files, Options, Task, own_result
 from frugalseg.tasks.names import default_run_folder
 from frugalseg.tasks.segment.config import SegmentConfig
 from frugalseg.tasks.segment.data import open_data, resolve
-from frugalseg.tasks.segment.evaluate import RESULT, evaluate_run
+from frugalseg.tasks.segment.evaluate import (
+    RESULT,
+    class_differences,
+    evaluate_run,
+    open_scored,
+    samples_to_score,
+)
 from frugalseg.tasks.segment.model import Run, load_run
 from frugalseg.tasks.segment.report import compare_runs
 
@@ -58,15 +59,6 @@ def predict(run: Run, files: Files, out: Path, options: Options) -> Sequence[str
     return problems
 
 
-def details(result: Result) -> str:
-    """IoU by class."""
-    assert result.scores is not None
-    return "".join(
-        f"  {name:20s} {'absent' if iou is None else f'{iou:.3f}'}\n"
-        for name, iou in result.scores["iou"].items()
-    )
-
-
 def compare(
     runs: Sequence[Run], results: Sequence[Result], split: str | None, out: Path, images: int
 ) -> None:
@@ -74,10 +66,11 @@ def compare(
     for run in runs:
         if run.classes.names != runs[0].classes.names:
             raise FrugalsegError(
-                f"{runs[0].dir} and {run.dir} have other classes: compare runs on one data set."
+                f"{run.dir} has other classes than {runs[0].dir}: "
+                f"{class_differences(run.classes, runs[0].classes)}. Compare runs on one data set."
             )
     dataset = open_data(runs[0].asked)
-    samples = dataset.splits[split or "val"]
+    samples = samples_to_score(dataset, split or "val")
     compare_runs(runs, results, samples, max(images, 0), dataset.classes, out)
 
 
@@ -93,10 +86,10 @@ TASK = Task(
     load=load_run,
     export=export,
     predict=predict,
-    open_scored=lambda run, data, options: open_data(with_other_data(run.asked, data)),
-    default_split=lambda run, own: "val",
+    open_scored=open_scored,
+    default_split=lambda run, other: "val" if other is None or len(other.given) > 1 else "all",
     evaluate=lambda run, dataset, split, options: evaluate_run(run, dataset, split),
-    details=details,
+    details=lambda result: iou_lines(result.scores or {"iou": {}}),
     network_option="segmenter",
     keep_suffix=False,
     compare=compare,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from frugalseg.console import log
-from frugalseg.data.classes import write_classes
+from frugalseg.data.classes import lack_of_classes, write_classes
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.engine.environment import is_main_process, seed_everything
 from frugalseg.engine.run_dir import NewRun, save_weights
@@ -122,8 +122,9 @@ def _read_all(store: CachedImages, dataset: ImageMaskFolder) -> list[float]:
         log.info(f"{dataset.root} has no masks: {learned}")
     log.info(f"Reading {len(store)} training images and {len(val)} to check them by")
     shares: list[float] = store.class_shares().tolist()
-    if not any(shares):
-        raise FrugalsegError(f"{dataset.root}: no pixel of the training masks has a class.")
+    lack = lack_of_classes(dataset.classes.names, shares, "the training masks")
+    if lack:
+        raise FrugalsegError(f"{dataset.root}: {lack}")
     read_through(val, dataset.classes)
     return shares
 
