@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.metrics import jaccard_score
 
 from frugalseg.demo.scenes import SCENE_CLASSES
-from frugalseg.models.samplers import OracleSampler
+from frugalseg.models.fixed_samplers import OracleSampler
 from frugalseg.models.segmenters import build_segmenter
 from frugalseg.sampling import blend_with_uniform, interpolate
 from frugalseg.tasks.segment.blend import BLENDS, best_blend, choose_blend
