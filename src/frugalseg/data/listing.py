@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from frugalseg.errors import FrugalsegError
 
+NAME_COLUMNS = ("filename", "image", "name", "path", "id")  # of tables, beside our own words
 NO_FILES = "pipes and devices"
 # what commonly lies beside images; lists of polygons are named where masks are missing
 _COMPANIONS = frozenset(

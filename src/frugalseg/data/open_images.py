@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from frugalseg.data.formats import FORMATS
 from frugalseg.data.image_set import ImageSet, label_indices
-from frugalseg.data.listing import places_of, require_folder
+from frugalseg.data.listing import NAME_COLUMNS, normal_name, places_of, require_folder
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table
 
@@ -81,12 +81,13 @@ def read_labels(path: Path, images: ImageSet) -> tuple[NDArray[np.int64], tuple[
     words = [""] * len(images)
     lines: dict[int, int] = {}
     unknown: list[tuple[int, str]] = []
-    for line, row in read_table(path, ("file", "label")):
+    reported = normal_name(" ".join(images.problems))
+    for line, row in read_table(path, (("file", *NAME_COLUMNS), "label")):
         name = row["file"].removeprefix("./")
         place = places.get(name)
         if place is None:
             # unreadable files have been reported already
-            if not any(name and name in problem for problem in images.problems):
+            if not name or name not in reported:
                 unknown.append((line, row["file"]))
         elif place in lines and words[place] != row["label"]:
             raise FrugalsegError(

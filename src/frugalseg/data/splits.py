@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalseg.data.listing import normal_name
+from frugalseg.data.listing import NAME_COLUMNS, normal_name
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table
 
@@ -28,7 +28,6 @@ SPLIT_WORDS = {
     "unlabeled": "unlabelled",
 }
 _LISTS = ("", "ImageSets", "ImageSets/Segmentation")  # folders
-_NAME = ("stem", "file", "filename", "image", "name", "path", "id")
 
 
 def splits_by_name(names: Sequence[str]) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
@@ -65,7 +64,9 @@ def read_splits(root: Path) -> tuple[list[Path], list[tuple[Path, int, str, str]
     table = root / "split.csv"
     if table.is_file():
         entries = []
-        for line, row in read_table(table, (_NAME, ("split", "subset", "set"))):
+        for line, row in read_table(
+            table, (("stem", "file", *NAME_COLUMNS), ("split", "subset", "set"))
+        ):
             split = SPLIT_WORDS.get(row["split"].lower())
             if split not in SPLITS:
                 raise FrugalsegError(
