@@ -205,7 +205,7 @@ def open_any_folder(
     """
     root = Path(root)
     contents = find_images(root)
-    samples = all_samples(root, contents)
+    samples = all_samples(root, contents, masks == IN_FOLDER)
     by_name = {sample.image.relative_to(root).as_posix(): sample for sample in samples}
     images = open_files(root, [(sample.image, name) for name, sample in by_name.items()])
     kept = [by_name[name] for name in images.names]

@@ -91,8 +91,16 @@ def find_images(root: Path) -> FolderContents:
     return contents
 
 
-def all_samples(root: Path, contents: FolderContents) -> list[Sample]:
-    """All images of a folder, with or without a mask, sorted by path."""
+def all_samples(root: Path, contents: FolderContents, masks: bool = False) -> list[Sample]:
+    """All images of a folder, with or without a mask, sorted by path.
+
+    Args:
+        root: the folder.
+        contents: what it holds; if it holds masks, a note says that they are not used.
+        masks: whether they are.
+    """
+    if contents.paired and not masks:
+        contents.notes.insert(0, f"{root} holds masks too: only the images are taken.")
     samples = [*contents.paired, *contents.unlisted]
     samples += [sample for part in contents.lone.values() for sample in part]
     if contents.has_layout and (root / "unlabelled").is_dir():

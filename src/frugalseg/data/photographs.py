@@ -17,8 +17,6 @@ def list_photographs(root: Path) -> tuple[list[Path], list[str]]:
         FrugalsegError: as :func:`find_images` does.
     """
     contents = find_images(root)
-    if contents.paired:
-        contents.notes.insert(0, f"{root} holds masks too: only the images are taken.")
     return [sample.image for sample in all_samples(root, contents)], contents.notes
 
 
