@@ -99,7 +99,7 @@ def test_options_that_are_refused(
         ("file,label\n0/0000.png,a\n7/0000.png,b\nx.png,b\n", "names 2 files that"),
         ("file,label\n0/0000.png,a\n0/0000,b\n", "line 3"),
         ("file,label\n", "labels no image"),
-        ("name,label\n", "no column 'file'"),
+        ("word,label\n", "no column 'file'"),
     ],
 )
 def test_label_files_that_do_not_fit(

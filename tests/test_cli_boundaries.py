@@ -165,7 +165,7 @@ def test_a_split_that_names_no_image_is_said(tmp_path: Path) -> None:
 
 
 def test_masks_under_another_name_are_no_photographs(tmp_path: Path) -> None:
-    data = photos(tmp_path / "data", "images/a.jpg", "images/b.jpg", "labels/a.png", "labels/b.png")
+    data = photos(tmp_path / "data", "images/a.jpg", "images/b.jpg", "other/a.png", "other/b.png")
     refused(cli("discover", data, "--run", tmp_path / "run"), "if they are masks")
 
 

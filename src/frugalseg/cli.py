@@ -102,6 +102,7 @@ def evaluate(
     data: str | None = None,
     split: str | None = None,
     labels: str | None = None,
+    images: str | None = None,
     masks: str | None = None,
     labelled: Path | None = None,
 ) -> None:
@@ -115,12 +116,13 @@ def evaluate(
         split: train, val, test or all; by default val, all images for clusterings and for other
             data without splits, and the images held out for fine-tuned runs.
         labels: For clusterings and fine-tuned runs: a CSV file (file,label), or the word folders.
-        masks: For discoveries: folder of masks, or the word folder for those in the data folder.
+        images: For segmentations: folder of the images, if the layout is not a known one.
+        masks: Folder of masks; for discoveries also the word folder for those in the data folder.
         labelled: For discoveries: a CSV file (file) of the images whose masks may name regions.
     """
     from frugalseg.tasks import base
 
-    base.evaluate(run, data, split, labels=labels, masks=masks, labelled=labelled)
+    base.evaluate(run, data, split, labels=labels, images=images, masks=masks, labelled=labelled)
 
 
 @app.command
@@ -181,6 +183,8 @@ def check(
     folder: Path,
     /,
     *,
+    images: Path | None = None,
+    masks: Path | None = None,
     classes: Path | None = None,
     ignore: Names = (),
     mapping: Path | None = None,
@@ -189,13 +193,17 @@ def check(
 
     Args:
         folder: Folder of images and masks.
+        images: Folder of the images, below FOLDER or elsewhere, if the layout is not a known one.
+        masks: Folder of the masks, likewise.
         classes: A classes.csv; by default the folder's.
         ignore: Name or id of a class to ignore; may be given several times.
         mapping: A mapping.csv that merges classes into coarser ones, or a name such as camvid-3.
     """
     from frugalseg.data.check import check_folder, format_report
 
-    report = check_folder(folder, classes=classes, ignore=ignore, mapping=mapping)
+    report = check_folder(
+        folder, classes=classes, ignore=ignore, mapping=mapping, images=images, masks=masks
+    )
     print(format_report(report))
     if report.problems:
         count = len(report.problems)

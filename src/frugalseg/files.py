@@ -1,5 +1,6 @@
 """Write files so that a crash or a full disk leaves the old file or none; handle many at a time."""
 
+import codecs
 import csv
 import functools
 import io
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from unicodedata import normalize
 
 from frugalseg.console import track
 from frugalseg.errors import FrugalsegError
@@ -109,39 +111,67 @@ def write_csv(rows: Iterable[Sequence[Any]], path: Path | str) -> None:
     atomic_write(text.getvalue().encode(), path)
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Read a comma-separated file whose first line names its columns.
+def read_table(
+    path: Path, columns: Sequence[str | tuple[str, ...]]
+) -> list[tuple[int, dict[str, str]]]:
+    """Read a table whose first line names its columns, separated by commas, semicolons or tabs.
 
     Args:
-        path: the file, UTF-8.
-        columns: names that must be among its columns; others are ignored.
+        path: the file, UTF-8 or UTF-16, or in the code page of Western Windows.
+        columns: names that must be among its columns; others are ignored. A tuple holds names of
+            the same column, and "" if it may be missing; its first name is used in the answer.
 
     Returns:
-        The number of each line and its entries, stripped, "" if the line is too short.
+        The number of each line and its entries, stripped and in Unicode's composed form (NFC), ""
+        if the line is too short. Columns that are missing are in no line.
 
     Raises:
         FrugalsegError: the file cannot be read, or a column is missing.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            lines = [(reader.line_num, [entry.strip() for entry in line]) for line in reader]
+        content = decode(path.read_bytes())
+        first = content.partition("\n")[0]
+        separator = max(",;\t", key=first.count)
+        reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
+        lines = [
+            (reader.line_num, [normalize("NFC", entry.strip()) for entry in line])
+            for line in reader
+        ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise FrugalsegError(f"{path} cannot be read as a table ({reason}).") from error
     header = [name.lower() for name in lines[0][1]] if lines else []
-    for column in columns:
-        if column not in header:
+    alternatives = [(column,) if isinstance(column, str) else column for column in columns]
+    places = {}
+    for names in alternatives:
+        named = next((name for name in names if name in header), None)
+        if named is not None:
+            places[names[0]] = header.index(named)
+        elif "" not in names:
+            needed = ",".join(each[0] for each in alternatives if "" not in each)
             raise FrugalsegError(
-                f"{path}, line 1: there is no column {column!r}. "
-                f"The first line must hold {','.join(columns)}."
+                f"{path}, line 1: there is no column {names[0]!r}. "
+                f"The first line must hold {needed}."
             )
-    places = {column: header.index(column) for column in columns}
     return [
         (number, {column: "".join(line[i : i + 1]) for column, i in places.items()})
         for number, line in lines[1:]
         if any(line)
     ]
+
+
+def decode(content: bytes) -> str:
+    """Decode a text: UTF-8, UTF-16 with its mark, or else the code page of Western Windows.
+
+    Raises:
+        UnicodeDecodeError: it is none of these.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
 
 
 def read_json_lines(path: Path | str) -> list[dict[str, Any]]:

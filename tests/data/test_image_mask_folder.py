@@ -11,9 +11,10 @@ from PIL import Image
 from frugalseg.data import image_mask_folder, masks
 from frugalseg.data.check import check_folder
 from frugalseg.data.image_mask_folder import hold_out, open_any_folder, open_folder
-from frugalseg.data.layout import Sample, list_images
 from frugalseg.data.masks import read_mask, read_raw
 from frugalseg.data.open_images import open_images
+from frugalseg.data.photographs import list_images
+from frugalseg.data.samples import Sample
 from frugalseg.errors import FrugalsegError
 
 Pair = Callable[..., None]
@@ -192,7 +193,7 @@ BROKEN = [
     ("colours", r"p0\.png holds colours.*classes\.csv"),
     ("same stem", r"p1\.png: p1\.jpg has the same stem"),
     ("stem\np0\n", "no column 'split'"),
-    ("stem,split\np0,training\n", r"split\.csv, line 2: the split 'training'"),
+    ("stem,split\np0,holdout\n", r"split\.csv, line 2: the split 'holdout'"),
     ("stem,split\np0,train\np0,val\n", r"split\.csv, line 3: p0 is listed twice"),
     ("stem,split\np0,train\n", r"5 images not in split\.csv"),
     ("stem,split\n" + "".join(f"p{i},train\n" for i in range(7)), "there is no image p6"),

@@ -75,7 +75,9 @@ def test_a_split_that_names_no_image_is_said(tmp_path: Path) -> None:
 
 
 def test_masks_under_another_name_are_no_photographs(tmp_path: Path) -> None:
-    data = photos(tmp_path / "data", "images/a.jpg", "images/b.jpg", "labels/a.png", "labels/b.png")
+    data = photos(
+        tmp_path / "data", "images/a.jpg", "images/b.jpg", "colours/a.png", "colours/b.png"
+    )
     with pytest.raises(FrugalsegError, match=r"if they are masks, call it .*masks"):
         open_pseudo_labelled_folder(data, tmp_path)
 

@@ -17,10 +17,12 @@ from frugalseg.data.class_statistics import (
     sum_statistics,
 )
 from frugalseg.data.classes import IGNORE_INDEX, ClassList, lack_of_classes
+from frugalseg.data.colour_masks import suggest_classes
 from frugalseg.data.image_mask_folder import draw_splits
 from frugalseg.data.images import Size, describe_image, read_image
-from frugalseg.data.layout import Problem, Sample, find_samples, measure
+from frugalseg.data.layout import find_samples
 from frugalseg.data.masks import ADVICE, BINARY, BinaryMasks, may_be_slips, read_statistics
+from frugalseg.data.samples import Problem, Sample, measure
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
 
@@ -92,18 +94,21 @@ def check_folder(
     mapping: Path | str | None = None,
     val_share: float = 0.15,
     test_share: float = 0.0,
+    images: Path | str | None = None,
+    masks: Path | str | None = None,
 ) -> FolderReport:
     """Read every image and mask of a folder and report what it holds and what is wrong.
 
     Args:
-        root, classes, ignore, seed, targets, mapping, val_share, test_share: as in `open_folder`.
+        root, classes, ignore, seed, targets, mapping, val_share, test_share, images, masks: as in
+            `open_folder`.
 
     Returns:
         The report; `problems` is empty if the folder is sound.
     """
     root = Path(root)
     try:
-        contents = find_samples(root)
+        contents = find_samples(root, images, masks)
     except FrugalsegError as error:
         return FolderReport(root, problems=(Problem(_FOLDER, str(root), str(error)),))
     class_list: ClassList | None = None
@@ -116,10 +121,10 @@ def check_folder(
         folder_errors.append(str(error))
     looks = list(in_threads(lambda sample: _look_at(sample, class_list), contents.paired, "images"))
     problems = [*contents.problems, *(problem for look in looks for problem in look.problems)]
-    masks = [look.mask for look in looks if look.mask]
-    if inferred and (masks or not problems):
+    counted = [look.mask for look in looks if look.mask]
+    if inferred and (counted or not problems):
         try:
-            class_list = infer_classes(masks, ignore, targets)
+            class_list = infer_classes(counted, ignore, targets)
         except FrugalsegError as error:
             folder_errors.append(str(error))
     if class_list is None:
@@ -128,11 +133,17 @@ def check_folder(
         looks = [replace(x, mask=x.mask.encoded(class_list) if x.mask else None) for x in looks]
     splits = {name or "train": tuple(part) for name, part in contents.splits.items()}
     try:
-        splits = draw_splits(contents.splits, seed, val_share, test_share)
+        if contents.paired or not problems:
+            splits = draw_splits(contents.splits, seed, val_share, test_share)
     except FrugalsegError as error:
         folder_errors.append(str(error))
     problems[:0] = [Problem(_FOLDER, str(root), text) for text in folder_errors]
     slips, hints = _doubts(root, contents.paired, looks, class_list, inferred)
+    unread = [
+        sample.mask for sample, look in zip(contents.paired, looks, strict=True) if not look.mask
+    ]
+    colours = suggest_classes([mask for mask in unread if mask]) if inferred else None
+    hints = [*contents.notes, *hints, *([colours] if colours else [])]
     split_of = {s.image: name for name, part in splits.items() for s in part}
     class_reports, ignored = _class_reports(class_list, contents.paired, looks, split_of)
     if "train" in ignored and not (problems or slips):

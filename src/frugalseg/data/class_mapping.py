@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from frugalseg.console import log
+from frugalseg.data.class_files import find_class_file
 from frugalseg.data.classes import (
     IGNORED_NAMES,
     MAX_ID,
@@ -30,7 +32,7 @@ def declared_classes(
 
     Args:
         root: the folder of the masks.
-        path: a classes.csv; by default the one in the folder.
+        path: a classes.csv; by default the one in the folder, or a list of another tool there.
         ignore: names or ids of classes left out of training and scoring.
         targets: names of the target classes, in place of those that the file marks.
         mapping: a mapping file (also looked for in the folder), or the name of a supplied one.
@@ -38,8 +40,10 @@ def declared_classes(
     Raises:
         FrugalsegError: a file cannot be read, or names do not fit.
     """
-    if path is None and (root / "classes.csv").exists():
-        path = root / "classes.csv"
+    if path is None:
+        path = find_class_file(root)
+        if path is not None and path.name != "classes.csv":
+            log.info(f"The classes are those of {path}.")
     classes = None
     if path is not None:
         classes = read_classes(path, ignore if mapping is None else ())

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frugalseg.console import log
+from frugalseg.data.class_files import COLUMNS, class_rows
 from frugalseg.data.palette import Colour, distinct_colours
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import read_table, write_csv
+from frugalseg.files import write_csv
 
 IGNORE_INDEX = 255
 MAX_CLASSES = 254
 MAX_ID = 65535
 UNKNOWN = 254  # marks ids and colours that are in no list
 IGNORED_NAMES = {"void", "ignore", "ignored"}
-_COLUMNS = ("name", "id", "colour", "target")
 
 
 @dataclass(frozen=True)
@@ -230,8 +231,11 @@ class ClassList:
 def read_classes(path: Path | str, ignore: Sequence[str | int] = ()) -> ClassList:
     """Read a classes.csv with the columns name, id, colour (#rrggbb), target (yes, no or ignore).
 
+    What the file does not say is filled in, and logged.
+
     Args:
-        path: the file.
+        path: the file, or a class list of another tool, see
+            :func:`frugalseg.data.class_files.class_rows`.
         ignore: names or ids left out of training and scoring, in addition to those that the file
             marks and those named void, ignore or ignored.
 
@@ -239,7 +243,7 @@ def read_classes(path: Path | str, ignore: Sequence[str | int] = ()) -> ClassLis
         FrugalsegError: a line is wrong (which one, and how).
     """
     path = Path(path)
-    rows = read_table(path, _COLUMNS)
+    rows, notes = class_rows(path)
     classes: list[SegmentationClass] = []
     ignored: set[int] = set()
     for line, row in rows:
@@ -252,6 +256,8 @@ def read_classes(path: Path | str, ignore: Sequence[str | int] = ()) -> ClassLis
             ignored.add(parsed.id)
     if not classes:
         raise FrugalsegError(f"{path}: the class list is empty. Add a line for each class.")
+    for note in notes:
+        log.info(note)
     return ClassList(tuple(classes), frozenset(ignored | ignored_ids(classes, ignore)))
 
 
@@ -275,7 +281,7 @@ def _parse_class(
     row: dict[str, str], before: Sequence[SegmentationClass]
 ) -> tuple[SegmentationClass, bool]:
     """One line of classes.csv, and whether the class is ignored."""
-    name, id_, colour, target = (row[column] for column in _COLUMNS)
+    name, id_, colour, target = (row[column] for column in COLUMNS)
     if not name:
         raise FrugalsegError("the class has no name.")
     if not id_.isdecimal() or int(id_) > MAX_ID:
@@ -310,7 +316,7 @@ def write_classes(classes: ClassList, path: Path | str) -> None:
     free = [colour for colour in distinct_colours(512) if colour not in used]
     for id_ in sorted(classes.ignored_ids - {c.id for c in listed} - {IGNORE_INDEX}):
         listed.append(SegmentationClass(f"ignored_{id_}", id_, free.pop()))
-    rows: list[Sequence[Any]] = [_COLUMNS]
+    rows: list[Sequence[Any]] = [COLUMNS]
     for c in listed:
         target = "ignore" if c.id in classes.ignored_ids else "yes" if c.target else "no"
         rows.append((c.name, c.id, "#{:02x}{:02x}{:02x}".format(*c.colour), target))

@@ -12,21 +12,12 @@ from frugalseg.data.class_mapping import declared_classes
 from frugalseg.data.class_statistics import infer_classes, mask_content
 from frugalseg.data.classes import ClassList
 from frugalseg.data.formats.image_folder import open_files
-from frugalseg.data.images import IMAGE_SUFFIXES, Pixels, Size, read_image
-from frugalseg.data.layout import (
-    NO_MASK,
-    FolderContents,
-    Sample,
-    files_below,
-    find_images,
-    find_samples,
-    match_masks,
-    raise_problems,
-    read_sizes,
-    require_folder,
-    splits_by_name,
-)
+from frugalseg.data.images import Pixels, Size, read_image
+from frugalseg.data.layout import all_samples, find_images, find_samples, match_masks
+from frugalseg.data.listing import require_folder
 from frugalseg.data.masks import BinaryMasks, may_be_slips, read_mask, read_raw, read_statistics
+from frugalseg.data.samples import NO_MASK, FolderContents, Sample, raise_problems, read_sizes
+from frugalseg.data.splits import splits_by_name
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import folder_name, in_threads
 
@@ -44,7 +35,7 @@ class ImageMaskFolder:
             are training images without a mask.
         class_list: classes of the masks; None if the folder was opened without masks.
         sizes: height and width of each image, by its file.
-        problems: what was left out, one sentence per file.
+        problems: what was left out or guessed, one sentence each.
         bands: how images are read: 3, or 4 with infrared.
         pseudo_labels: the discovery whose regions are used as masks, if there are no masks.
         given: the splits that the folder itself gives; the others were drawn.
@@ -136,13 +127,16 @@ def open_folder(
     val_share: float = 0.15,
     test_share: float = 0.0,
     unlabelled: bool = False,
+    images: Path | str | None = None,
+    masks: Path | str | None = None,
 ) -> ImageMaskFolder:
     """Open a folder of images and masks, checking all names and sizes before any work starts.
 
     Layouts: `train/` beside `trainannot/` (and `val`, `test`); `train/images/` with
     `train/masks/`; `images/train/` with `masks/train/`; `images/` with `masks/`, with a
-    `split.csv` (stem,split) or without. Images and masks have the same stems; sub-folders are
-    followed. If there are no splits, or none called val, `hold_out` draws it.
+    `split.csv` (stem,split), with `train.txt` and `val.txt`, or without. Images and masks have the
+    same stems, or stems that differ by a constant part; sub-folders are followed. If there are no
+    splits, or none called val, `hold_out` draws it.
 
     Args:
         root: the folder.
@@ -159,6 +153,7 @@ def open_folder(
         test_share: share of all images held out for testing if no split at all is given.
         unlabelled: accept training images without a mask, as the split `unlabelled`. Otherwise
             they are an error, as images of val and test without a mask always are.
+        images, masks: the folders of both, if the folder has no known layout; see `find_samples`.
 
     Returns:
         The data set.
@@ -167,9 +162,9 @@ def open_folder(
         FrugalsegError: something is wrong; names the first files concerned and how many there are.
     """
     root = Path(root)
-    contents = find_samples(root)
+    contents = find_samples(root, images, masks)
     lone = _take_lone(contents) if unlabelled else ()
-    raise_problems(root, contents.problems)
+    raise_problems(root, contents.problems, contents.notes)
     sizes, problems = read_sizes([*contents.paired, *lone])
     raise_problems(root, problems)
     if not contents.paired:
@@ -179,7 +174,8 @@ def open_folder(
     if lone:
         splits["unlabelled"] = lone
     given = tuple(name for name in contents.splits if name)
-    return ImageMaskFolder(root, splits, class_list, sizes, given=given)
+    notes = tuple(contents.notes)
+    return ImageMaskFolder(root, splits, class_list, sizes, notes, given=given)
 
 
 def open_any_folder(
@@ -209,7 +205,7 @@ def open_any_folder(
     """
     root = Path(root)
     contents = find_images(root)
-    samples = _all_samples(root, contents)
+    samples = all_samples(root, contents, masks == IN_FOLDER)
     by_name = {sample.image.relative_to(root).as_posix(): sample for sample in samples}
     images = open_files(root, [(sample.image, name) for name, sample in by_name.items()])
     kept = [by_name[name] for name in images.names]
@@ -225,17 +221,18 @@ def open_any_folder(
             )
         folder = root if own else Path(masks)
         require_folder(folder)
-        kept = kept if own else match_masks(root, kept, folder)
+        kept = kept if own else match_masks(root, kept, folder, contents.notes)
         masked = [sample for sample in kept if sample.mask is not None]
         if not masked:
             raise FrugalsegError(
                 f"{folder}: no mask in it has the name of an image of {root} "
-                "(the mask of NAME.jpg is NAME.png)."
+                "(the mask of NAME.jpg is NAME.png, or all differ by a constant part)."
             )
         raise_problems(folder, read_sizes(masked)[1])
         class_list = usable_classes(folder, masked, classes, ignore, None, mapping)
     splits = {"all": tuple(kept), **_given_splits(contents, kept, images.names)}
-    return ImageMaskFolder(root, splits, class_list, sizes, images.problems, bands)
+    problems = (*contents.notes, *images.problems)
+    return ImageMaskFolder(root, splits, class_list, sizes, problems, bands)
 
 
 def _take_lone(contents: FolderContents) -> tuple[Sample, ...]:
@@ -246,15 +243,6 @@ def _take_lone(contents: FolderContents) -> tuple[Sample, ...]:
     files = {str(sample.image) for sample in lone}
     contents.problems = [p for p in contents.problems if p.kind != NO_MASK or p.file not in files]
     return lone
-
-
-def _all_samples(root: Path, contents: FolderContents) -> list[Sample]:
-    """All images of a folder, with or without a mask, sorted by path."""
-    samples = [*contents.paired, *(s for part in contents.lone.values() for s in part)]
-    if contents.has_layout and (root / "unlabelled").is_dir():
-        files = files_below(root / "unlabelled", IMAGE_SUFFIXES)
-        samples += [Sample(path.with_suffix("").name, path, None) for path in files]
-    return sorted(samples, key=lambda sample: sample.image)
 
 
 def _given_splits(

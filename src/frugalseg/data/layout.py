@@ -1,80 +1,53 @@
 """Find images and their masks in a folder of one of the known layouts."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from glob import glob
-from pathlib import Path, PurePosixPath
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from frugalseg.data.images import IMAGE_SUFFIXES, Size, image_size
+from frugalseg.data.folders import Folders, find_folders, split_names
+from frugalseg.data.images import IMAGE_SUFFIXES
+from frugalseg.data.label_images import without_labels
+from frugalseg.data.listing import (
+    files_below,
+    normal_name,
+    others_sentence,
+    places_of,
+    require_folder,
+    stem_below,
+)
 from frugalseg.data.masks import MASK_SUFFIXES
+from frugalseg.data.pairing import pair_names
+from frugalseg.data.samples import NO_MASK, FolderContents, Problem, Sample, raise_problems
+from frugalseg.data.splits import SPLITS, read_splits
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import in_threads, read_table
 
-SPLITS = ("train", "val", "test")
 LAYOUTS = (
     "train/ beside trainannot/, train/images/ with train/masks/, images/train/ with masks/train/, "
-    "or images/ with masks/ (and a split.csv if there is a split)"
+    "or images/ with masks/ (and a split.csv if there is a split). Otherwise name the folders of "
+    "both: --images DIR --masks DIR"
+)
+POLYGONS = (
+    "If these are polygons, turn them into label images first: CVAT and Roboflow export "
+    "segmentation masks, LabelMe has labelme2voc.py, COCO has annToMask in pycocotools"
 )
 
-NO_MASK = "images without a mask"
 _MASK_LIKE = MASK_SUFFIXES | {".jpg", ".jpeg"}  # reading a JPEG mask says why it cannot be used
-_FOLDER_SPLITS = {name: name for name in (*SPLITS, "unlabelled")} | {"unlabeled": "unlabelled"}
+_NO_SAMPLES = ("unlabelled", "infrared")
+_NO_POLYGONS = ("prepared.json", "meta.json")
+_TEXT = (".json", ".xml", ".txt")
 
 
-@dataclass(frozen=True)
-class Sample:
-    """An image and its mask; `name` is its path below the images' folder without the suffix."""
-
-    name: str
-    image: Path
-    mask: Path | None
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with one file: `kind` is a short heading, `text` says how to mend it."""
-
-    kind: str
-    file: str
-    text: str
-
-    @property
-    def sentence(self) -> str:
-        """The text with the file's name in it."""
-        return self.text if self.file in self.text else f"{self.file}: {self.text}"
-
-
-@dataclass
-class FolderContents:
-    """What a folder holds: samples by split (under `""` if none is given), and what is wrong.
-
-    Attributes:
-        splits: images with a mask.
-        lone: images without a mask; they are listed as problems too.
-        problems: files without a partner, and names listed wrongly.
-        has_layout: whether the folder has a layout of images and masks; if not, it holds images
-            alone.
-    """
-
-    splits: dict[str, list[Sample]] = field(default_factory=dict)
-    lone: dict[str, list[Sample]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    has_layout: bool = True
-
-    @property
-    def paired(self) -> list[Sample]:
-        """All images with a mask."""
-        return [sample for samples in self.splits.values() for sample in samples]
-
-
-def find_samples(root: Path) -> FolderContents:
+def find_samples(
+    root: Path, images: Path | str | None = None, masks: Path | str | None = None
+) -> FolderContents:
     """Find the images and masks of a data folder.
 
     Args:
         root: the folder, in one of the layouts.
+        images, masks: the folders of images and masks, below `root` or elsewhere, if it has no
+            layout; `root` itself for the one that is not given.
 
     Returns:
         Pairs by split, and images and masks without a partner.
@@ -84,11 +57,10 @@ def find_samples(root: Path) -> FolderContents:
             empty.
     """
     require_folder(root)
-    contents = _find_pairs(root)
+    contents = _find_pairs(root, images, masks)
     if contents is None:
-        raise FrugalsegError(
-            f"{root}: it holds no images with masks. The folder must hold {LAYOUTS}."
-        )
+        text = f"{root}: it holds no images with masks. The folder must hold {LAYOUTS}."
+        raise FrugalsegError(text + _polygons(root))
     return contents
 
 
@@ -97,7 +69,7 @@ def find_images(root: Path) -> FolderContents:
 
     Args:
         root: a folder in one of the layouts, one with images/ and a split.csv, or one of images
-            alone, flat or nested.
+            alone, flat or nested. Label images among them are left out.
 
     Raises:
         FrugalsegError: as :func:`find_samples` does; without masks, also if split.csv does not
@@ -107,51 +79,43 @@ def find_images(root: Path) -> FolderContents:
     contents = _find_pairs(root)
     if contents is not None:
         return contents
+    contents = FolderContents(has_layout=False)
     if not ((root / "images").is_dir() and (root / "split.csv").is_file()):
-        files = _plain_files(root)
-        samples = [Sample(path.relative_to(root).as_posix(), path, None) for path in files]
-        return FolderContents(lone={"": samples}, has_layout=False)
-    contents = FolderContents()
+        files = _plain_files(root, contents.notes)
+        contents.lone[""] = [Sample(f.relative_to(root).as_posix(), f, None) for f in files]
+        return contents
+    contents.has_layout = True
     _pair(root, root / "images", root / "masks", "", contents)
-    _read_split(root / "split.csv", contents)
+    _divide(root, contents)
     raise_problems(root, [problem for problem in contents.problems if problem.kind != NO_MASK])
     return contents
 
 
-def list_images(path: Path | str) -> list[Path]:
-    """The images that a file, a folder (with its sub-folders) or a pattern names, sorted.
+def all_samples(root: Path, contents: FolderContents, masks: bool = False) -> list[Sample]:
+    """All images of a folder, with or without a mask, sorted by path.
 
     Args:
-        path: like `photo.jpg`, `photos/`, `photos/*.jpg` or `photos/**/*.png`.
-
-    Raises:
-        FrugalsegError: nothing has this name, or no image has.
+        root: the folder.
+        contents: what it holds; if it holds masks, a note says that they are not used.
+        masks: whether they are.
     """
-    path = Path(path)
-    if path.is_dir():
-        require_folder(path)
-        images = list(files_below(path, IMAGE_SUFFIXES))
-    elif path.exists():
-        images = [path]
-    else:
-        matches = [Path(match) for match in glob(str(path), recursive=True)]  # noqa: PTH207
-        images = sorted(m for m in matches if m.is_file() and m.suffix.lower() in IMAGE_SUFFIXES)
-        if not matches:
-            raise FrugalsegError(f"{path}: there is no such file or folder.")
-    if not images:
-        raise FrugalsegError(
-            f"{path}: there is no image (looked for {' '.join(sorted(IMAGE_SUFFIXES))})."
-        )
-    return images
+    if contents.paired and not masks:
+        contents.notes.insert(0, f"{root} holds masks too: only the images are taken.")
+    samples = [*contents.paired, *contents.unlisted]
+    samples += [sample for part in contents.lone.values() for sample in part]
+    if contents.has_layout and (root / "unlabelled").is_dir():
+        files = files_below(root / "unlabelled", IMAGE_SUFFIXES)
+        samples += [Sample(path.with_suffix("").name, path, None) for path in files]
+    return sorted(samples, key=lambda sample: sample.image)
 
 
-def _plain_files(root: Path) -> list[Path]:
+def _plain_files(root: Path, notes: list[str]) -> list[Path]:
     """The images of a folder in no layout: all in it and below it, except infrared bands."""
-    inner = root / "images"
+    inner, others = root / "images", Counter[str]()
     if inner.is_dir():
         beside = [f for f in root.iterdir() if f.is_dir() and f != inner and f.name[0] != "."]
         if root / "infrared" in beside:
-            return list(files_below(inner, IMAGE_SUFFIXES))
+            return files_below(inner, IMAGE_SUFFIXES)
         names = _by_stem(inner, IMAGE_SUFFIXES).keys()
         for folder in beside:
             if (stems := _by_stem(folder, MASK_SUFFIXES).keys()) and stems <= names:
@@ -159,37 +123,30 @@ def _plain_files(root: Path) -> list[Path]:
                     f"{folder} holds files with the names of those in {inner}: if they are masks, "
                     f"call it {root / 'masks'}; if not, give the folder {inner}."
                 )
-    files = list(files_below(root, IMAGE_SUFFIXES))
+    files, labels = without_labels(files_below(root, IMAGE_SUFFIXES, others))
+    notes += others_sentence(root, others)
+    if labels:
+        notes.append(
+            f"{root}: {len(labels)} label images are left out, such as "
+            f"{labels[0].relative_to(root)}: images of the same names lie beside them."
+        )
     if not files:
-        raise FrugalsegError(f"{root}: there is no image in it or below it.")
+        raise FrugalsegError(" ".join([f"{root}: there is no image in it or below it.", *notes]))
     return files
 
 
-def splits_by_name(names: Sequence[str]) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
-    """Indices by split, and the names below the split's folder.
-
-    Args:
-        names: paths below a folder. If the first folder of each (after ``images/``, if all lie
-            there) is train, val, test or unlabelled, it is the split; else there are no splits.
-    """
-    inside = all(name.startswith("images/") for name in names)
-    inner = [name.removeprefix("images/") if inside else name for name in names]
-    firsts = [PurePosixPath(name).parts[0] if "/" in name else "" for name in inner]
-    if not set(firsts) <= _FOLDER_SPLITS.keys():
-        return {}, list(names)
-    splits = np.array([_FOLDER_SPLITS[first] for first in firsts])
-    below = [name.partition("/")[2] for name in inner]
-    return {str(split): np.flatnonzero(splits == split) for split in np.unique(splits)}, below
-
-
-def match_masks(root: Path, samples: Sequence[Sample], folder: Path) -> list[Sample]:
+def match_masks(
+    root: Path, samples: Sequence[Sample], folder: Path, notes: list[str] | None = None
+) -> list[Sample]:
     """Give samples the masks that another folder holds under their paths.
 
     Args:
         root: the folder of the images.
         samples: images below it.
         folder: holds masks under the paths of the images below `root`, with another suffix or
-            with one more (``a.jpg.png``), or under the names of the samples.
+            with one more (``a.jpg.png``), or under the names of the samples; or under names that
+            differ from these by constant parts.
+        notes: gets a sentence if they do.
 
     Returns:
         The samples, with mask None if there is none.
@@ -197,38 +154,49 @@ def match_masks(root: Path, samples: Sequence[Sample], folder: Path) -> list[Sam
     masks = _by_stem(folder, _MASK_LIKE) if folder.is_dir() else {}
     matched = []
     for sample in samples:
-        name = sample.image.relative_to(root)
-        keys = (name.as_posix(), name.with_suffix("").as_posix(), sample.name)
-        mask = next((masks[key] for key in keys if key in masks), None)
+        keys = (normal_name(sample.image.relative_to(root).as_posix()), _key(root, sample))
+        mask = next((masks[key] for key in (*keys, sample.name) if key in masks), None)
         matched.append(replace(sample, mask=mask))
-    return matched
+    if any(sample.mask for sample in matched):
+        return matched
+    pairing = pair_names([_key(root, sample) for sample in samples], masks.keys())
+    if pairing.example is not None and notes is not None:
+        one, other = pairing.example
+        notes.append(_constant_part(folder, one, masks[other].name) + ".")
+    return [replace(s, mask=masks.get(pairing.masks.get(_key(root, s), ""))) for s in samples]
 
 
-def _find_pairs(root: Path) -> FolderContents | None:
+def _key(root: Path, sample: Sample) -> str:
+    return stem_below(sample.image, root)
+
+
+def _find_pairs(
+    root: Path, images: Path | str | None = None, masks: Path | str | None = None
+) -> FolderContents | None:
     """The samples of a folder in one of the layouts; None if it has none of these layouts."""
-    contents = FolderContents()
-    for images, masks in (("{}", "{}annot"), ("{}/images", "{}/masks"), ("images/{}", "masks/{}")):
-        pairs = {s: (root / images.format(s), root / masks.format(s)) for s in SPLITS}
-        present = {s: p for s, p in pairs.items() if p[0].is_dir() and p[1].is_dir()}
-        for split, pair in present.items():
-            _pair(root, *pair, split, contents)
-        if present:
-            _refuse_lone_folders(pairs)
-            break
-    else:
-        if not ((root / "images").is_dir() and (root / "masks").is_dir()):
-            return None
-        _pair(root, root / "images", root / "masks", "", contents)
-        if (root / "split.csv").is_file():
-            _read_split(root / "split.csv", contents)
+    folders = find_folders(root, images, masks)
+    if folders is None:
+        return None
+    contents, others, used = FolderContents(), Counter[str](), list[Path]()
+    for split in ("", *SPLITS):
+        pair = folders.get(split)
+        if pair is not None and pair[0].is_dir() and pair[1].is_dir():
+            _pair(root, *pair, split, contents, others)
+            used += pair
+    _refuse_lone_folders(folders)
+    if "" in folders:
+        _divide(root, contents)
     if not any(contents.splits.values()) and not contents.problems:
         raise FrugalsegError(f"{root}: its folders of images and masks are empty.")
+    contents.notes += others_sentence(root, others)
+    if images is None and masks is None:
+        contents.notes += _rest(root, used)
     return contents
 
 
-def _refuse_lone_folders(pairs: dict[str, tuple[Path, Path]]) -> None:
+def _refuse_lone_folders(folders: Folders) -> None:
     """Refuse a split of images or masks only; but a test split without masks is left out."""
-    for split, (images, masks) in pairs.items():
+    for split, (images, masks) in folders.items():
         if images.is_dir() != masks.is_dir() and not (split == "test" and images.is_dir()):
             lone, missing = (images, masks) if images.is_dir() else (masks, images)
             raise FrugalsegError(
@@ -236,44 +204,41 @@ def _refuse_lone_folders(pairs: dict[str, tuple[Path, Path]]) -> None:
             )
 
 
-def require_folder(root: Path, of: str = "images and masks") -> None:
-    """Refuse a path that is missing, not a folder (`of` says of what), or cannot be read."""
-    try:
-        if not root.exists():
-            raise FrugalsegError(f"{root}: there is no such folder.")
-        if not root.is_dir():
-            raise FrugalsegError(f"{root} is a file; a folder of {of} is needed.")
-        next(root.iterdir(), None)
-    except OSError as error:
-        raise FrugalsegError(f"{root} cannot be read ({error.strerror}).") from error
+def _rest(root: Path, used: Sequence[Path]) -> list[str]:
+    """A sentence on the images of a data folder that lie elsewhere, if there are any."""
+    folders_of_samples = [*used, *(root / name for name in _NO_SAMPLES)]
+    inside = tuple(f"{folder}{os.sep}" for folder in folders_of_samples)
+    folders = Counter(
+        "/".join(path.relative_to(root).parts[:-1][:2]) or "the folder itself"
+        for path in files_below(root, IMAGE_SUFFIXES)
+        if not str(path).startswith(inside)
+    )
+    if not folders:
+        return []
+    named = ", ".join(f"{folder} ({count})" for folder, count in folders.most_common(5))
+    more = f" and {len(folders) - 5} more folders" if len(folders) > 5 else ""
+    return [
+        f"{root}: image files outside the folders of images and masks are left out: {named}{more}. "
+        f"Splits are called {', '.join(SPLITS)}."
+    ]
 
 
-def files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
-    """All files with these suffixes in a folder and below, sorted.
-
-    Hidden files and folders of runs are left out: the images that a run writes are not data.
-    """
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise FrugalsegError(f"{folder} cannot be read ({error.strerror}).") from error
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            if not ((entry / "config.yaml").is_file() and (entry / "environment.json").is_file()):
-                yield from files_below(entry, suffixes)
-        elif entry.suffix.lower() in suffixes:
-            yield entry
+def _polygons(folder: Path, suffixes: Sequence[str] = (".json", ".xml")) -> str:
+    """What to do with the polygons that a folder holds in place of masks, if it does."""
+    files = [f for f in files_below(folder, frozenset(suffixes)) if f.name not in _NO_POLYGONS]
+    return f" It holds {files[0].relative_to(folder)}. {POLYGONS}." if files else ""
 
 
 def _by_stem(
-    folder: Path, suffixes: frozenset[str], problems: list[Problem] | None = None
+    folder: Path,
+    suffixes: frozenset[str],
+    problems: list[Problem] | None = None,
+    others: Counter[str] | None = None,
 ) -> dict[str, Path]:
     """Files by their path below `folder` without the suffix; equal ones are problems."""
     files: dict[str, Path] = {}
-    for path in files_below(folder, suffixes):
-        name = path.relative_to(folder).with_suffix("").as_posix()
+    for path in files_below(folder, suffixes, others):
+        name = stem_below(path, folder)
         if name in files and problems is not None:
             text = f"{files[name].name} has the same stem: rename one of them"
             problems.append(Problem("files with the same stem", str(path), text))
@@ -282,99 +247,114 @@ def _by_stem(
     return files
 
 
-def _pair(root: Path, images: Path, masks: Path, split: str, contents: FolderContents) -> None:
-    """Join images and masks of a split by their stems."""
-    problems = contents.problems
-    image_files = _by_stem(images, IMAGE_SUFFIXES, problems)
-    mask_files = _by_stem(masks, _MASK_LIKE, problems) if masks.is_dir() else {}
-    lone = sorted(image_files.keys() - mask_files.keys())
+def _pair(
+    root: Path,
+    images: Path,
+    masks: Path,
+    split: str,
+    contents: FolderContents,
+    others: Counter[str] | None = None,
+) -> None:
+    """Join images and masks of a split by their names."""
+    problems, notes = contents.problems, contents.notes
+    image_files = _by_stem(images, IMAGE_SUFFIXES, problems, others)
+    if images == masks:
+        names = split_names(image_files)
+        image_files, mask_files = ({name: image_files[name] for name in part} for part in names)
+    else:
+        mask_files = _by_stem(masks, _MASK_LIKE, problems, others) if masks.is_dir() else {}
+    pairing = pair_names(image_files.keys(), mask_files.keys())
+    pairs = pairing.masks
+    lone = sorted(image_files.keys() - pairs.keys())
     contents.lone[split] = [Sample(name, image_files[name], None) for name in lone]
-    for name in lone:
-        text = f"there is no mask {masks.relative_to(root) / name}.png"
-        problems.append(Problem(NO_MASK, str(image_files[name]), text))
-    for name in sorted(mask_files.keys() - image_files.keys()):
-        text = f"there is no image of this name in {images.relative_to(root)}"
-        problems.append(Problem("masks without an image", str(mask_files[name]), text))
     contents.splits[split] = [
-        Sample(name, image_files[name], mask_files[name])
-        for name in sorted(image_files.keys() & mask_files.keys())
+        Sample(name, image_files[name], mask_files[pairs[name]]) for name in sorted(pairs)
     ]
-
-
-def _read_split(path: Path, contents: FolderContents) -> None:
-    """Divide the samples as split.csv (stem,split) says; lone images need not be listed."""
-    samples = {s.name: s for s in contents.splits[""]}
-    rows = read_table(path, ("stem", "split"))
-    splits: dict[str, list[Sample]] = {}
-    seen: dict[str, str] = {}
-    problems = contents.problems
-    broken = {Path(p.file).with_suffix("").name for p in problems}
-    for line, row in rows:
-        stem, split = row["stem"], row["split"].lower()
-        if split not in SPLITS:
-            raise FrugalsegError(
-                f"{path}, line {line}: the split {split!r} must be one of {', '.join(SPLITS)}."
-            )
-        if stem in seen:
-            raise FrugalsegError(f"{path}, line {line}: {stem} is listed twice.")
-        seen[stem] = split
-        if stem in samples:
-            splits.setdefault(split, []).append(samples[stem])
-        elif Path(stem).name not in broken:
-            text = f"line {line}: there is no image {stem}"
-            problems.append(Problem("lines of split.csv without an image", str(path), text))
-    for name in sorted(samples.keys() - seen.keys()):
-        text = "add a line to split.csv, or remove the image and its mask"
-        problems.append(Problem("images not in split.csv", str(samples[name].image), text))
-    contents.splits = {s: sorted(splits[s], key=lambda x: x.name) for s in SPLITS if s in splits}
-    lone = contents.lone[""]
-    contents.lone = {s: [x for x in lone if seen.get(x.name, "") == s] for s in ("", *SPLITS)}
-
-
-def raise_problems(root: Path, problems: Sequence[Problem]) -> None:
-    """Refuse problems with a sentence on the first kind: how many files, which, what to do."""
-    if not problems:
+    if image_files and mask_files and not pairs:
+        image, mask = next(iter(image_files.values())), next(iter(mask_files.values()))
+        text = f"no mask has the name of an image: masks are called like {mask.name}, images like "
+        text += f"{image.name}. Give both the same names, or names that differ by a constant part"
+        if pairing.rivals:
+            text = f"each image has several masks, such as {' and '.join(pairing.rivals[:3])}"
+            text += ". Put those of one kind into a folder of their own"
+        problems.append(Problem("names of masks that do not fit", str(masks), text))
         return
-    kind = problems[0].kind
-    same = [p for p in problems if p.kind == kind]
-    if len(same) == 1:
-        raise FrugalsegError(f"{same[0].sentence.rstrip('.')}.")
-    names = ", ".join(Path(p.file).name for p in same[:3])
-    raise FrugalsegError(
-        f"{root}: {len(same)} {kind}: {names}{', ...' if len(same) > 3 else ''}. "
-        f"The first: {same[0].text.rstrip('.')}."
-    )
+    for name in lone:
+        text = f"there is no mask {_below(root, masks / name)}.png"
+        problems.append(Problem(NO_MASK, str(image_files[name]), text))
+    if lone and not mask_files and masks.is_dir() and (polygons := _polygons(masks, _TEXT)):
+        notes.append(f"{masks} holds no label images.{polygons}")
+    before, after = pairing.affixes
+    other_kinds = []
+    for name in sorted(mask_files.keys() - set(pairs.values())):
+        last = name.rpartition("/")[2]
+        if not (last.startswith(before) and last.endswith(after)):
+            other_kinds.append(mask_files[name].name)
+            continue
+        text = f"there is no image of this name in {_below(root, images)}"
+        problems.append(Problem("masks without an image", str(mask_files[name]), text))
+    if pairing.example is not None:
+        one, other = image_files[pairing.example[0]].name, mask_files[pairing.example[1]].name
+        text = _constant_part(masks, one, other)
+        if other_kinds:
+            text += f"; {len(other_kinds)} others, like {other_kinds[0]}, are left out"
+        notes.append(f"{text}.")
 
 
-def read_sizes(samples: Sequence[Sample]) -> tuple[dict[Path, Size], list[Problem]]:
-    """Read the headers of images and masks.
+def _constant_part(masks: Path, image: str, mask: str) -> str:
+    return f"{masks}: masks are paired by a constant part of their names, {image} with {mask}"
 
-    Returns:
-        Height and width of each image, by its file, and problems with sizes or headers.
+
+def _below(root: Path, path: Path) -> Path:
+    """A path below the data folder; as it is if it lies elsewhere."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _divide(root: Path, contents: FolderContents) -> None:
+    """Divide the samples as split.csv or lists of names say, if there are any.
+
+    Every image with a mask must be in split.csv; lists may leave out some.
     """
-    measured = list(in_threads(measure, samples))
-    pairs = zip(samples, measured, strict=True)
-    sizes = {sample.image: size for sample, (size, _) in pairs if size is not None}
-    return sizes, [problem for _, problem in measured if problem is not None]
-
-
-def measure(sample: Sample) -> tuple[Size | None, Problem | None]:
-    """Read the headers of an image and its mask: the image's size, and a problem or None."""
-    try:
-        image = image_size(sample.image)
-    except FrugalsegError as error:
-        return None, Problem("images that cannot be read", str(sample.image), str(error))
-    if sample.mask is None:
-        return image, None
-    try:
-        mask = image_size(sample.mask)
-    except FrugalsegError as error:
-        return image, Problem("masks that cannot be read", str(sample.mask), str(error))
-    if image == mask:
-        return image, None
-    text = (
-        f"its mask has {mask[0]}x{mask[1]} pixels, the image {image[0]}x{image[1]} (rows x columns)"
-    )
-    if image == mask[::-1]:
-        text += "; the image may be turned by its EXIF orientation and the mask not"
-    return image, Problem("images and masks of different size", str(sample.image), text)
+    files, entries = read_splits(root)
+    if not files:
+        return
+    problems = contents.problems
+    samples = [*contents.splits[""], *contents.lone[""]]
+    places = places_of([f"{sample.name}{sample.image.suffix}" for sample in samples])
+    broken = {normal_name(Path(p.file).stem) for p in problems}
+    seen: dict[int, tuple[str, Path, int]] = {}
+    for path, line, name, split in entries:
+        forms = (name, name.split()[0])  # a list may name the mask beside the image
+        short = (*forms, *(Path(form).name for form in forms), *(Path(form).stem for form in forms))
+        place = next((places[each] for each in short if each in places), None)
+        if place is None:
+            if not broken.intersection(short):
+                text = f"line {line}: there is no image {name}"
+                kind = f"lines of {path.name} without an image"
+                problems.append(Problem(kind, str(path), text))
+        elif place in seen:
+            _, other, at = seen[place]
+            raise FrugalsegError(
+                f"{path}, line {line}: {name} is listed twice (also in {other.name}, line {at})."
+            )
+        else:
+            seen[place] = split, path, line
+    split_of = {samples[place].image: split for place, (split, _, _) in seen.items()}
+    table = files[0].suffix == ".csv"
+    rest = [sample for sample in contents.splits[""] if sample.image not in split_of]
+    for sample in rest if table else ():
+        text = f"add a line to {files[0].name}, or remove the image and its mask"
+        problems.append(Problem(f"images not in {files[0].name}", str(sample.image), text))
+    if not table:
+        contents.unlisted = [sample for sample in samples if sample.image not in split_of]
+        excused = {str(sample.image) for sample in contents.unlisted}
+        contents.problems = [p for p in problems if p.file not in excused]
+        counts = Counter(path.name for _, path, _ in seen.values())
+        listed = ", ".join(f"{path.name} ({counts[path.name]})" for path in files)
+        more = f"; images in none of them: {len(excused)}" if excused else ""
+        contents.notes.append(f"{root}: the splits are those of {listed}{more}.")
+    for by_split in (contents.splits, contents.lone):
+        undivided = by_split.pop("")
+        for split in ("", *SPLITS) if table else SPLITS:
+            by_split[split] = [x for x in undivided if split_of.get(x.image, "") == split]
+    contents.splits = {split: part for split, part in contents.splits.items() if split and part}

@@ -119,7 +119,8 @@ def read_statistics(path: Path | str, classes: ClassList | None = None) -> MaskS
     if raw.ndim == 3:
         raise FrugalsegError(
             f"{path} holds colours, not ids. "
-            "Say what they mean in a classes.csv (name,id,colour,target) in the folder."
+            "Say what they mean in a classes.csv (name,id,colour,target) in the folder; "
+            "'frugalseg check' lists them."
         )
     try:
         return count_ids(raw)

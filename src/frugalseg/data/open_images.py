@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.data.formats import FORMATS
 from frugalseg.data.image_set import ImageSet, label_indices
-from frugalseg.data.layout import require_folder
+from frugalseg.data.listing import NAME_COLUMNS, normal_name, places_of, require_folder
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table
 
@@ -77,16 +77,17 @@ def read_labels(path: Path, images: ImageSet) -> tuple[NDArray[np.int64], tuple[
         FrugalsegError: the file cannot be read, names files that are not in the set, gives one
             image two labels, or has no label.
     """
-    places = _places(images.names)
+    places = places_of(images.names)
     words = [""] * len(images)
     lines: dict[int, int] = {}
     unknown: list[tuple[int, str]] = []
-    for line, row in read_table(path, ("file", "label")):
+    reported = normal_name(" ".join(images.problems))
+    for line, row in read_table(path, (("file", *NAME_COLUMNS), "label")):
         name = row["file"].removeprefix("./")
         place = places.get(name)
         if place is None:
             # unreadable files have been reported already
-            if not any(name and name in problem for problem in images.problems):
+            if not name or name not in reported:
                 unknown.append((line, row["file"]))
         elif place in lines and words[place] != row["label"]:
             raise FrugalsegError(
@@ -112,19 +113,3 @@ def _refuse_unknown(path: Path, root: Path, unknown: Sequence[tuple[int, str]]) 
         f"{names}{', ...' if len(unknown) > 3 else ''} (line {unknown[0][0]}). "
         "Write paths as below that folder."
     )
-
-
-def _places(names: Sequence[str]) -> dict[str, int | None]:
-    """Images by their names and by each shorter form of these that is unique."""
-    places: dict[str, int | None] = {}
-    paths = [PurePosixPath(name) for name in names]
-    shorter = (
-        [str(path.with_suffix("")) for path in paths],
-        [path.name for path in paths],
-        [path.stem for path in paths],
-    )
-    for keys in shorter:
-        for i, key in enumerate(keys):
-            places[key] = i if places.get(key, i) == i else None
-    places |= {name: i for i, name in enumerate(names)}
-    return {name: i for name, i in places.items() if i is not None}

@@ -11,16 +11,9 @@ from pathlib import Path
 from frugalseg.data.class_mapping import declared_classes
 from frugalseg.data.image_mask_folder import ImageMaskFolder, draw_splits
 from frugalseg.data.images import read_image
-from frugalseg.data.layout import (
-    NO_MASK,
-    SPLITS,
-    Sample,
-    find_images,
-    match_masks,
-    raise_problems,
-    read_sizes,
-    splits_by_name,
-)
+from frugalseg.data.layout import find_images, match_masks
+from frugalseg.data.samples import NO_MASK, Sample, raise_problems, read_sizes
+from frugalseg.data.splits import SPLITS, splits_by_name
 from frugalseg.errors import FrugalsegError
 
 

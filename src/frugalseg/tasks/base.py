@@ -174,7 +174,10 @@ def train_only(
     if network is not None:
         config = _with_own_network(task, config)
     run = NewRun(folder or task.default_folder(config), config)
-    data = task.open_data(config) if data is None else data
+    if data is None:
+        data = task.open_data(config)
+        for problem in data.problems:
+            log.warning(problem)
     resolved = task.resolve(config, data, network)
     if _is_finished(run):
         log.info(f"{run} is finished already.")

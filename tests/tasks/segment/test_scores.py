@@ -82,7 +82,7 @@ def test_absent_classes_confusion_and_whole_folders(run: Path, tmp_path: Path) -
     folder = change(write_folder(tmp_path / "balls", 4, seed=200), {2: 255, 0: 1})
     answer = cli("evaluate", run, "--data", folder)
     assert answer.code == 0, answer.err
-    assert f"{folder} has no classes.csv: its masks are read by the classes of {run}." in answer.err
+    assert f"{folder} has no class list: its masks are read by the classes of {run}." in answer.err
     what, scores = scored(run, "balls-all")
     assert (what["images"], what["split"]) == (4, "all")
     cells = [line.split(" | ") for line in answer.out.splitlines()[:3]]

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.data.image_set import ImageFormat, ImageSet, label_indices
-from frugalseg.data.images import IMAGE_SUFFIXES, Size, image_size, read_image, reading
-from frugalseg.data.layout import files_below, splits_by_name
+from frugalseg.data.images import Size, image_size, read_image, reading
+from frugalseg.data.photographs import list_photographs
+from frugalseg.data.splits import splits_by_name
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
 
@@ -28,20 +29,21 @@ def read_image_folder(root: Path, labels: str | None = None) -> ImageSet:
 
     Args:
         root: the folder. If all images lie in its sub-folders train, test, val or unlabelled
-            (which may be below ``images/``), those are the splits.
+            (which may be below ``images/``), those are the splits. Of a folder of images and masks
+            only the images are taken.
         labels: "folders": the sub-folder (of the folder, or of the split) is the label.
 
     Returns:
-        The set, sorted by path. Files that cannot be read are left out and named in `problems`.
+        The set, sorted by path. Files that cannot be read and label images are left out and named
+        in `problems`.
 
     Raises:
         FrugalsegError: there is no image, none can be read, or there are no sub-folders.
     """
-    paths = list(files_below(root, IMAGE_SUFFIXES))
-    if not paths:
-        raise FrugalsegError(f"{root}: there is no image in it or below it.")
+    paths, notes = list_photographs(root)
     names = [path.relative_to(root).as_posix() for path in paths]
     images = open_files(root, list(zip(paths, names, strict=True)))
+    images = replace(images, problems=(*notes, *images.problems))
     splits, below = splits_by_name(images.names)
     if labels != "folders":
         return replace(images, splits=splits)

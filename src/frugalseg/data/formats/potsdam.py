@@ -21,7 +21,7 @@ from frugalseg.data.classes import (
 )
 from frugalseg.data.formats.prepared import first_of, prepare
 from frugalseg.data.images import image_size, reading, write_image
-from frugalseg.data.layout import files_below, require_folder
+from frugalseg.data.listing import files_below, require_folder
 from frugalseg.data.masks import read_raw, write_labels
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_csv

@@ -38,11 +38,9 @@ RESULT = result_kind(
 
 
 def open_checked(config: ClusterConfig) -> ImageSet:
-    """The images of a configuration, with a word on those that are left out or come twice."""
+    """The images of a configuration, with a word on those that come twice."""
     images = open_data(config)
     refuse_equal_images(images)
-    for problem in images.problems:
-        log.warning(problem)
     groups = find_duplicates(images)
     if groups:
         names = ", ".join(images.names[i] for i in groups[0][:3])

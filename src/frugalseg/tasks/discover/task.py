@@ -8,6 +8,7 @@ import numpy as np
 
 from frugalseg.console import log, track
 from frugalseg.data.image_mask_folder import ImageMaskFolder
+from frugalseg.data.listing import normal_name
 from frugalseg.engine.results import Result, make_result, write_result
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table
@@ -31,14 +32,6 @@ from frugalseg.tasks.discover.suggest import suggest_regions
 from frugalseg.tasks.iic.diagnostics_text import diagnostics_lines
 from frugalseg.tasks.iic.report import kept_history, write_comparison
 from frugalseg.tasks.names import default_run_folder
-
-
-def open_checked(config: DiscoverConfig) -> ImageMaskFolder:
-    """The images of a configuration, with a word on those that are left out."""
-    data = open_data(config)
-    for problem in data.problems:
-        log.warning(problem)
-    return data
 
 
 def export(run: DiscoverRun, data: ImageMaskFolder) -> Result:
@@ -136,7 +129,7 @@ def suggest_images(run: DiscoverRun, number: int) -> list[tuple[str, str]]:
 
 def _named_by_few(run: DiscoverRun, data: ImageMaskFolder, split: str, table: Path) -> Result:
     """The result of finer regions that are named by some images and scored on the others."""
-    names = [data.names[i] for i in data.indices(split)]
+    names = [normal_name(data.names[i]) for i in data.indices(split)]
     wanted = [row["file"] for _, row in read_table(table, ("file",))]
     for name in wanted:
         if name not in names:
@@ -175,7 +168,7 @@ TASK = Task(
     config=DiscoverConfig,
     result=RESULT,
     default_folder=lambda config: default_run_folder(config, "regions", config.classes),
-    open_data=open_checked,
+    open_data=open_data,
     resolve=resolve,
     train="frugalseg.tasks.discover.train:train",
     load=load_discover_run,

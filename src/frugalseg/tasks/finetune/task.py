@@ -37,14 +37,6 @@ RESULT = ResultKind(
 )
 
 
-def open_checked(config: FinetuneConfig) -> ImageSet:
-    """The images of a configuration, with a word on those that are left out."""
-    images = open_data(config)
-    for problem in images.problems:
-        log.warning(problem)
-    return images
-
-
 def export(run: FinetuneRun, images: ImageSet) -> Result | None:
     """Write predictions.csv of all images, and score those that were held out."""
     _write_predictions(run, images, run.dir.path)
@@ -154,7 +146,7 @@ TASK = Task(
     config=FinetuneConfig,
     result=RESULT,
     default_folder=_default_folder,
-    open_data=open_checked,
+    open_data=open_data,
     resolve=resolve,
     train="frugalseg.tasks.finetune.train:train",
     load=load_finetune_run,

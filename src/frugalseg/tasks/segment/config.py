@@ -37,6 +37,10 @@ class SegmentConfig(TrainingConfig):
         "",
         "Folder of images and masks ('frugalseg check FOLDER' describes it).",
     )
+    images: str | None = setting(
+        None, "Folder of the images, below DATA or elsewhere, if the layout is not a known one."
+    )
+    masks: str | None = setting(None, "Folder of the masks, likewise.")
     size: SizeOption = setting((64, 64), "Points read of each image, as ROWSxCOLUMNS.", at_least=2)
     sampler: str = setting("density", "Where to look", choices=SAMPLERS)
     segmenter: str = setting("unet", "The network that labels the samples", choices=SEGMENTERS)

@@ -24,8 +24,8 @@ from torch.utils.data import IterableDataset
 
 from frugalseg.data.classes import IGNORE_INDEX, ClassList
 from frugalseg.data.images import image_size, read_image
-from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
+from frugalseg.data.samples import Sample
 from frugalseg.engine.config import Size
 from frugalseg.files import in_threads
 from frugalseg.sampling import area_average, boundary_maps, reduced_sampling

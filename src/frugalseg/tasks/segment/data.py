@@ -11,9 +11,9 @@ from torch import nn
 from frugalseg.data.classes import ClassList
 from frugalseg.data.image_mask_folder import ImageMaskFolder, hold_out, open_folder
 from frugalseg.data.images import read_image
-from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
 from frugalseg.data.pseudo_labels import has_masks, open_pseudo_labelled_folder
+from frugalseg.data.samples import Sample
 from frugalseg.engine.config import Size
 from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
@@ -50,8 +50,10 @@ def _open(config: SegmentConfig) -> ImageMaskFolder:
         "mapping": config.mapping,
         "val_share": config.val_share,
     }
-    if config.boundaries is None or has_masks(config.data):
-        return open_folder(config.data, unlabelled=config.boundaries is not None, **settings)
+    named = config.images is not None or config.masks is not None
+    if config.boundaries is None or named or has_masks(config.data):
+        settings |= {"unlabelled": config.boundaries is not None}
+        return open_folder(config.data, images=config.images, masks=config.masks, **settings)
     discovery, _ = RunDir(config.boundaries).finished(DiscoverConfig)
     if Path(discovery.data).exists() and not same_path(discovery.data, config.data):
         raise FrugalsegError(  # unless the folder has been moved since

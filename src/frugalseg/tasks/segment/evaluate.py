@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from frugalseg.console import log, track
+from frugalseg.data.class_files import find_class_file
 from frugalseg.data.classes import ClassList, lack_of_classes
 from frugalseg.data.image_mask_folder import ImageMaskFolder, draw_splits
-from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
+from frugalseg.data.samples import Sample
 from frugalseg.engine.config import Size
 from frugalseg.engine.results import Result, ResultKind, make_result, number_at
 from frugalseg.errors import FrugalsegError
@@ -54,18 +55,20 @@ def open_scored(run: Run, data: str | None, options: Mapping[str, Any]) -> Image
         run: a loaded run.
         data: another folder than the run's own. Its masks are read by the classes of the run if
             nothing else says what their ids mean.
-        options: not used.
+        options: "images" and "masks", folders in place of those of the run or the layout.
 
     Raises:
         FrugalsegError: something is wrong with the folder, or an id is not among the classes.
     """
+    named: dict[str, Any] = {k: str(v) for k, v in options.items() if v is not None}
     if data is None:
-        return open_data(run.asked)
-    config = replace(run.asked, data=data, mask_share=1.0, hold_out=0.0, val_share=0.0)
-    declared = config.classes or config.mapping or (Path(data) / "classes.csv").exists()
+        return open_data(replace(run.asked, **named))
+    others: dict[str, Any] = {"images": None, "masks": None, "data": data} | named
+    config = replace(run.asked, mask_share=1.0, hold_out=0.0, val_share=0.0, **others)
+    declared = config.classes or config.mapping or find_class_file(Path(data))
     borrowed = not declared and config.boundaries is None  # ids of regions are not those of masks
     if borrowed:
-        log.info(f"{data} has no classes.csv: its masks are read by the classes of {run.dir}.")
+        log.info(f"{data} has no class list: its masks are read by the classes of {run.dir}.")
         config = replace(config, classes=str(run.dir.path / "classes.csv"))
     dataset = open_data(config)
     try:

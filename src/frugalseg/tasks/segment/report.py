@@ -9,8 +9,8 @@ import numpy as np
 
 from frugalseg.data.classes import ClassList
 from frugalseg.data.images import read_image
-from frugalseg.data.layout import Sample
 from frugalseg.data.masks import read_mask
+from frugalseg.data.samples import Sample
 from frugalseg.engine.results import Result, Value, group_seeds, mean_and_range, number_at
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import atomic_write

@@ -92,5 +92,6 @@ TASK = Task(
     details=lambda result: iou_lines(result.scores or {"iou": {}}),
     network_option="segmenter",
     keep_suffix=False,
+    evaluate_options=frozenset({"images", "masks"}),
     compare=compare,
 )
