@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from frugalseg.data.classes import ClassList, SegmentationClass
-from frugalseg.data.images import describe_image
+from frugalseg.data.image_file import read_header
 from frugalseg.data.masks import read_mask, read_raw, write_labels
 from frugalseg.errors import FrugalsegError
 
@@ -35,7 +35,7 @@ def test_palette_masks_hold_ids_whatever_the_palette(tmp_path: Path) -> None:
     image = Image.fromarray(IDS)
     image.putpalette(np.random.default_rng(0).integers(0, 256, 768).astype(np.uint8).tobytes())
     image.save(tmp_path / "a.png")
-    assert describe_image(tmp_path / "a.png")[1] == "P"
+    assert read_header(tmp_path / "a.png").mode == "P"
     assert read_mask(tmp_path / "a.png", CLASSES).tolist() == INDICES
 
 
@@ -86,7 +86,7 @@ def test_an_orientation_turns_a_mask_as_it_turns_an_image(tmp_path: Path) -> Non
 
 def test_jpeg_masks_are_refused(tmp_path: Path) -> None:
     Image.fromarray(IDS).save(tmp_path / "a.jpg")
-    with pytest.raises(FrugalsegError, match=r"a\.jpg: a mask must not be a JPEG"):
+    with pytest.raises(FrugalsegError, match=r"a\.jpg: a mask must not be stored as JPEG"):
         read_mask(tmp_path / "a.jpg", CLASSES)
 
 
