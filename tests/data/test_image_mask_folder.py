@@ -176,7 +176,7 @@ def break_folder(folder: Path, how: str) -> None:
             Image.fromarray((read_raw(path) * 255).astype(np.uint8)).save(path)
     elif how == "colours":
         (folder / "classes.csv").unlink()
-        Image.new("RGB", (10, 8)).save(masks / "p0.png")
+        Image.new("RGB", (10, 8), (1, 2, 3)).save(masks / "p0.png")
     elif how == "same stem":
         Image.fromarray(noise[:8, :10]).save(images / "p1.png")
     else:

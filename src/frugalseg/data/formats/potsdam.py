@@ -201,7 +201,7 @@ def _splits(tiles: list[_Tile], seed: int) -> dict[str, list[str]]:
 
 def _encode(path: Path, classes: ClassList) -> NDArray[np.uint8]:
     """(H / 2, W / 2) class indices of a label tile, 254 if the colour is none of the six."""
-    rgb = read_raw(path)
+    rgb = read_raw(path, classes)
     if rgb.ndim != 3:
         raise FrugalsegError(f"{path} holds no colours: the labels as they are shipped are needed.")
     return classes.index_colours(rgb[::2, ::2].astype(np.uint8))
