@@ -60,17 +60,18 @@ def test_bands_beyond_the_first_three(tmp_path: Path) -> None:
         write_tiff(path, np.concatenate([IMAGE, *[FOURTH] * (bands - 3)], 2), **tags)
         return read_image(path)
 
-    for bands in (4, 5, 6):
+    for bands in (5, 6):
         assert (read(bands, t338=[0] * (bands - 3)) == IMAGE).all()
         assert lines(path) == [
             f"TIFF images of {bands} bands (1), such as a.tif: the first 3 are read as red, green "
             "and blue; if others are meant, save them as RGB."
         ]
-    assert (read(4) == IMAGE).all()  # nothing says what the fourth is: not transparency
-    assert "the first 3 are read" in lines(path)[0]
+    for tags in ({"t338": [0]}, {}):  # nothing says what the fourth is: not transparency
+        assert (read(4, **tags) == IMAGE).all()
+        assert "images of 4 bands (1), such as a.tif: the fourth is left out" in lines(path)[0]
     laid = read(4, t338=[2])
     assert (laid[MASK == 1] == 255).all()
-    assert "the file calls the fourth transparency" in lines(path)[0]
+    assert "whose fourth band is called transparency (1), such as a.tif: they" in lines(path)[0]
     for tags in ({}, {"t338": [0]}, {"t338": [1]}, {"t338": [2]}):
         read(4, **tags)
         assert (read_image(path, bands=4) == np.concatenate([IMAGE, FOURTH], 2)).all()

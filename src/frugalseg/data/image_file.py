@@ -58,9 +58,13 @@ class Remark(NamedTuple):
 
 PAGES = Remark("Files of several pages or frames", "only the first is read; save each as a file")
 DEEP = Remark("Images of 16 bits", "of each value the upper 8 bits are read")
-_UNNAMED = "the first 3 are read as red, green and blue; if others are meant, save them as RGB"
-_OPACITY = "the file calls the fourth transparency: the image is laid on white by it; if it is "
-_OPACITY += "infrared, save the image without it"
+_EXCEPT = ", except by 'discover --channels rgbi'"
+_OPACITY = Remark(
+    "TIFF images whose fourth band is called transparency",
+    f"they are laid on white by it{_EXCEPT}; if it is infrared, save the images without it",
+)
+_FOURTH = Remark("TIFF images of 4 bands", f"the fourth is left out{_EXCEPT}")
+_FIRST_THREE = "the first 3 are read as red, green and blue; if others are meant, save them as RGB"
 
 
 @dataclass(frozen=True)
@@ -184,13 +188,14 @@ def read_header(path: Path | str) -> ImageHeader:
         return ImageHeader((height, width), mode, orientation, remarks)
 
 
-def _band_remarks(image: Image.Image) -> Iterator[Remark]:
+def _band_remarks(image: Image.Image) -> list[Remark]:
     """On the bands of a TIFF file beyond the first three."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode in ("RGB", "RGBA"):
-        bands = image.tag_v2.get(TiffImagePlugin.SAMPLESPERPIXEL, 3)
-        named = image.mode == "RGBA" and not unnamed_opacity(image)
-        if bands > 3:
-            yield Remark(f"TIFF images of {bands} bands", _OPACITY if named else _UNNAMED)
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or image.mode not in ("RGB", "RGBA"):
+        return []
+    bands = image.tag_v2.get(TiffImagePlugin.SAMPLESPERPIXEL, 3)
+    opacity = image.mode == "RGBA" and not unnamed_opacity(image)
+    more = Remark(f"TIFF images of {bands} bands", _FIRST_THREE)
+    return [_OPACITY] * opacity + [more] * (bands > 4) or [_FOURTH] * (bands == 4)
 
 
 def _has_pages(image: Image.Image) -> bool:
