@@ -75,6 +75,9 @@ def test_bands_beyond_the_first_three(tmp_path: Path) -> None:
     for tags in ({}, {"t338": [0]}, {"t338": [1]}, {"t338": [2]}):
         read(4, **tags)
         assert (read_image(path, bands=4) == np.concatenate([IMAGE, FOURTH], 2)).all()
+    read(4, t338=[0], t284=[2])
+    with pytest.raises(FrugalsegError, match="stores its bands apart"):
+        read_image(path, bands=4)
     read(3)
     assert lines(path) == []
     with pytest.raises(FrugalsegError, match="has 3 bands of 8 bits; four bands of 8"):
@@ -100,6 +103,8 @@ def test_pages_beyond_the_first_are_said(tmp_path: Path) -> None:
         assert image_size(path) == MASK.shape
     assert (read_image(tmp_path / "a.tif") == IMAGE).all()
     assert (read_image(tmp_path / "b.png") == IMAGE).all()
+    write_tiff(tmp_path / "odd.tif", IMAGE, np.zeros((4, 4, 7), np.uint8))
+    assert lines(tmp_path / "odd.tif")[0].startswith(said.format("odd.tif"))
     write_tiff(tmp_path / "pyramid.tif", IMAGE, IMAGE[::2, ::2], IMAGE[::4, ::4], t254=[1])
     assert lines(tmp_path / "pyramid.tif") == []
 

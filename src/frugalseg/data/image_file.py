@@ -2,6 +2,7 @@
 
 import functools
 import io
+import itertools
 import logging
 import struct
 import zlib
@@ -204,9 +205,11 @@ def _has_pages(image: Image.Image) -> bool:
         return False
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return True
-    for page in range(1, image.n_frames):
+    for page in itertools.count(1):
         try:
             image.seek(page)
+        except EOFError:
+            break
         except _BROKEN:  # a page of a kind that cannot be read
             return True
         if not image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _COPY_OR_MASK:

@@ -82,6 +82,10 @@ def read_four_bands(path: Path) -> Pixels:
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))
             bands, deep = len(bits), max(bits) > 8
+            # Pillow leaves out a fourth plane that is not called transparency
+            planes = image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
+            if planes and image.mode == "RGB":
+                raise FrugalsegError(f"{path} stores its bands apart: store them pixel by pixel.")
             if image.mode in ("RGB", "RGBA") and (bands, deep) == (4, False):
                 image._mode = "RGBA"
                 for i, part in enumerate(image.tile):
