@@ -187,9 +187,14 @@ def instance_hint(masks: Sequence[MaskStatistics]) -> list[str]:
                 f"divide these ids by {base} and round down."
             ]
     several = [ids for ids in each if len(ids) > 1]
-    differ = len({ids[-1] for ids in each}) > 1 or len(every) > MAX_CLASSES
-    many = len(several) > 2 and len(several) > 0.7 * len(each)
-    if differ and many and all(map(_run, several)) and (len(every) > 9 or not _run(every)):
+    too_many = len(every) > MAX_CLASSES
+    differ = too_many or (len({ids[-1] for ids in each}) > 1 and len(several) > 3)
+    if (
+        differ
+        and len(several) > 0.7 * len(each)
+        and all(map(_run, several))
+        and (len(every) > 9 or not _run(every))
+    ):
         return [
             f"The ids {every[0]} to {every[-1]} look like numbers of objects, since each mask "
             "holds some without gaps: each would be a class of its own. Save the class of each "
