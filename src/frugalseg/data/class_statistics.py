@@ -189,12 +189,8 @@ def instance_hint(masks: Sequence[MaskStatistics]) -> list[str]:
     several = [ids for ids in each if len(ids) > 1]
     too_many = len(every) > MAX_CLASSES
     differ = too_many or (len({ids[-1] for ids in each}) > 1 and len(several) > 3)
-    if (
-        differ
-        and len(several) > 0.7 * len(each)
-        and all(map(_run, several))
-        and (len(every) > 9 or not _run(every))
-    ):
+    many = len(every) > 9 or (len(every) > 1 and not _run(every))
+    if differ and many and len(several) > 0.7 * len(each) and all(map(_run, several)):
         return [
             f"The ids {every[0]} to {every[-1]} look like numbers of objects, since each mask "
             "holds some without gaps: each would be a class of its own. Save the class of each "

@@ -236,6 +236,8 @@ def square(image: Pixels, size: int) -> Pixels:
 
 def _upright(image: ImageFile, reduce: int) -> Pixels:
     """Decode, turn upright and convert an opened image, `reduce` times smaller."""
+    shift = 4 if raw_mode(image)[0] == "I;12" else 8
+    plain = unnamed_opacity(image)
     width, height = image.size
     wanted = (-(-width // reduce), -(-height // reduce))
     # a last pixel that covers fewer than `reduce` must not become the first by turning the image
@@ -243,8 +245,6 @@ def _upright(image: ImageFile, reduce: int) -> Pixels:
     if reduce > 1 and min(width, height) >= reduce and whole:
         # rounded down, since draft gives at least this size, and itself rounds up
         image.draft(None, (width // reduce, height // reduce))
-    shift = 4 if raw_mode(image)[0] == "I;12" else 8
-    plain = unnamed_opacity(image)
     turned = ImageOps.exif_transpose(image)
     rgb = turned.convert("RGB") if plain else _to_rgb(turned, shift)
     if wanted not in (rgb.size, rgb.size[::-1]):
