@@ -175,18 +175,22 @@ def read_header(path: Path | str) -> ImageHeader:
         width, height = image.size
         deep = is_deep(image)
         mode = f"{image.mode};16" if deep and image.mode[0] != "I" else image.mode
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
-            # Pillow itself turns these, in size too
-            orientation = image.tag_v2.get(ExifTags.Base.Orientation, 1)
-        else:
-            # PngImageFile.getexif decodes the whole image to look for chunks behind the pixels
-            quick = image.format == "PNG" and not _has_late_metadata(path)
-            exif = Image.Image.getexif(image) if quick else image.getexif()
-            orientation = exif.get(ExifTags.Base.Orientation, 1)
-            if orientation in SWAPS_SIDES:
-                width, height = height, width
+        turned = orientation_of(image, path)
+        if turned in SWAPS_SIDES and image.format != "TIFF":  # Pillow turns these, in size too
+            width, height = height, width
         remarks = (*_band_remarks(image), *[DEEP] * deep, *[PAGES] * _has_pages(image))
-        return ImageHeader((height, width), mode, orientation, remarks)
+        return ImageHeader((height, width), mode, turned, remarks)
+
+
+def orientation_of(image: ImageFile, path: Path) -> int:
+    """The EXIF orientation of an opened image, 1 to 8, without decoding its pixels."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(image.tag_v2.get(ExifTags.Base.Orientation, 1))
+    # PngImageFile.getexif decodes the whole image to look for chunks behind the pixels
+    quick = image.format == "PNG" and not _has_late_metadata(path)
+    exif = Image.Image.getexif(image) if quick else image.getexif()
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _band_remarks(image: Image.Image) -> list[Remark]:

@@ -236,8 +236,7 @@ def square(image: Pixels, size: int) -> Pixels:
 
 def _upright(image: ImageFile, reduce: int) -> Pixels:
     """Decode, turn upright and convert an opened image, `reduce` times smaller."""
-    shift = 4 if raw_mode(image)[0] == "I;12" else 8
-    plain = unnamed_opacity(image)
+    shift, plain = _conversion(image)
     width, height = image.size
     wanted = (-(-width // reduce), -(-height // reduce))
     # a last pixel that covers fewer than `reduce` must not become the first by turning the image
@@ -250,6 +249,11 @@ def _upright(image: ImageFile, reduce: int) -> Pixels:
     if wanted not in (rgb.size, rgb.size[::-1]):
         rgb = rgb.reduce(reduce)
     return np.array(rgb)
+
+
+def _conversion(image: ImageFile) -> tuple[int, bool]:
+    """How many bits grey values lose, and whether to leave out a fourth band, of an opened file."""
+    return 4 if raw_mode(image)[0] == "I;12" else 8, unnamed_opacity(image)
 
 
 def _orientation(image: Image.Image) -> int | None:
