@@ -7,6 +7,7 @@ import io
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,6 +20,24 @@ from frugalseg.errors import FrugalsegError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+
+def regular_file(path: Path) -> Path:
+    """Refuse to open a pipe, a socket or a device: reading it may wait or go on for ever.
+
+    Returns:
+        The path.
+
+    Raises:
+        FrugalsegError: it leads to something else than a file.
+        OSError: it cannot be looked up.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        kind = kinds.get(stat.S_IFMT(mode), "a device")
+        raise FrugalsegError(f"{path} is {kind}, not a file: name an ordinary file.")
+    return path
 
 
 @contextmanager

@@ -140,3 +140,10 @@ def test_only_the_most_frequent_of_many_colours_are_listed(tmp_path: Path) -> No
     assert text.splitlines()[2] == "class_0,0,#4d4d4d,no"
     Image.fromarray(noise[..., 0]).save(tmp_path / "b.png")
     assert suggest_classes([tmp_path / "b.png"]) is None
+
+
+def test_colours_of_thousands_of_digits_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "classes.csv"
+    path.write_text(f'name,id,colour,target\na,0,"{"1" * 5000},2,3",no\n')
+    with pytest.raises(FrugalsegError, match=r"line 2: the colour .* is not of the form"):
+        read_classes(path)

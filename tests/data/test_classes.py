@@ -13,6 +13,7 @@ from frugalseg.data.classes import (
     ClassList,
     FineClass,
     SegmentationClass,
+    ignored_ids,
     read_classes,
     write_classes,
 )
@@ -229,3 +230,17 @@ def test_area_and_edge_agree_with_a_loop() -> None:
 )
 def test_targets_are_small_or_thin(area: int, edge: int, looks: bool) -> None:
     assert (small_or_thin(area, edge, 10_000, 100) is not None) is looks
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "70000", "-1", "1e3", "", "0" * 5000])
+def test_odd_ids_are_refused_with_their_line(tmp_path: Path, digits: str) -> None:
+    (tmp_path / "classes.csv").write_text(f"name,id,colour,target\na,{digits},#000000,no\n")
+    with pytest.raises(FrugalsegError, match=r"line 2: the id '.*' is not a whole number from 0"):
+        read_classes(tmp_path / "classes.csv")
+    with pytest.raises(FrugalsegError, match="The class to ignore"):
+        ignored_ids([SegmentationClass("a", 0, (0, 0, 0))], [digits])
+
+
+def test_ids_may_be_written_with_zeros_in_front(tmp_path: Path) -> None:
+    (tmp_path / "classes.csv").write_text("name,id,colour,target\na,00300,#000000,no\n")
+    assert read_classes(tmp_path / "classes.csv").classes[0].id == 300

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from frugalseg.data.image_set import label_indices
 from frugalseg.data.open_images import open_images
 from frugalseg.errors import FrugalsegError
 
@@ -336,3 +337,11 @@ def test_damaged_data_sets(tmp_path: Path, name: str, content: bytes, says: str)
         idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(3, np.uint8))
     with pytest.raises(FrugalsegError, match=says):
         open_images(tmp_path)
+
+
+def test_labels_that_are_numbers_are_sorted_as_numbers() -> None:
+    words = ["10", "9", "", "010", "9" * 5000, "08", "0"]
+    indices, names = label_indices(words)
+    assert names == ("0", "08", "9", "010", "10", "9" * 5000)
+    assert [names[i] if i >= 0 else "" for i in indices] == words
+    assert label_indices(["10", "9", "b"])[1] == ("10", "9", "b")

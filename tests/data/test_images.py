@@ -6,10 +6,10 @@ import pytest
 from PIL import Image, ImageFile
 from scipy import ndimage
 
+from frugalseg.data.image_file import ImageHeader, read_header
 from frugalseg.data.image_mask_folder import open_any_folder
 from frugalseg.data.images import (
     as_pixels,
-    describe_image,
     image_size,
     read_image,
     resize_image,
@@ -79,7 +79,7 @@ def test_sizes_are_read_without_decoding(tmp_path: Path, monkeypatch: pytest.Mon
         Image.fromarray(smooth_picture()).save(tmp_path / f"a.{suffix}")
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
     for suffix in ("jpg", "png", "tif", "webp"):
-        assert describe_image(tmp_path / f"a.{suffix}") == ((23, 37), "RGB")
+        assert read_header(tmp_path / f"a.{suffix}") == ImageHeader((23, 37), "RGB", 1, ())
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,10 @@ def test_panoramas_are_no_bombs(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_read_is_not_called_broken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def deny(path: object, *rest: object) -> None:
+    def deny(path: object, **rest: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
+    Image.new("L", (2, 2)).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "open", deny)
     with pytest.raises(FrugalsegError, match=r"a\.png cannot be read \(Permission denied\)\.$"):
         read_image(tmp_path / "a.png")
@@ -204,7 +205,7 @@ def test_infrared_is_read_and_resized_on_its_own(tmp_path: Path) -> None:
     assert scaled_size((100, 300), 50) == (50, 150)
     assert scaled_size((100, 300), 0) == (100, 300)
     Image.new("L", (10, 8)).save(tmp_path / "grey.png")
-    with pytest.raises(FrugalsegError, match="1 bands"):
+    with pytest.raises(FrugalsegError, match="1 band of 8 bits"):
         read_image(tmp_path / "grey.png", bands=4)
     assert (as_pixels(tmp_path / "a.tif", 4) == as_pixels(pixels, 4)).all()
     with pytest.raises(FrugalsegError, match=r"\(height, width, 3\) of uint8, not \(8, 12, 4\)"):

@@ -12,22 +12,24 @@ from frugalseg.data.class_mapping import declared_classes
 from frugalseg.data.class_statistics import (
     MaskStatistics,
     infer_classes,
+    instance_hint,
     only_at_edges,
     small_or_thin,
     sum_statistics,
 )
 from frugalseg.data.classes import IGNORE_INDEX, ClassList, lack_of_classes
 from frugalseg.data.colour_masks import suggest_classes
+from frugalseg.data.headers import FileRemark, measure
+from frugalseg.data.image_file import read_header
 from frugalseg.data.image_mask_folder import draw_splits
-from frugalseg.data.images import Size, describe_image, read_image
+from frugalseg.data.images import Size, read_image, remark_lines
 from frugalseg.data.layout import find_samples
 from frugalseg.data.masks import ADVICE, BINARY, BinaryMasks, may_be_slips, read_statistics
-from frugalseg.data.samples import Problem, Sample, measure
+from frugalseg.data.samples import Problem, Sample
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
 
 _FOLDER = "the folder as a whole"
-_DARK = 32  # of 255: images of 16 bits that are darker everywhere hold fewer bits
 _NUM_INDICES = 256  # of classes, 255 for ignored pixels
 _Value = TypeVar("_Value")
 
@@ -75,14 +77,14 @@ class _Look:
         modes: of the image and the mask; None if one of them cannot be used.
         mask: what the mask holds, by class index; before classes are inferred, by id.
         problems: what is wrong with the files.
-        brightest: the greatest value, of 255, in an image of 16 bits.
+        remarks: what reading the files guesses or leaves out.
     """
 
     size: Size | None = None
     modes: tuple[str, str] | None = None
     mask: MaskStatistics | None = None
     problems: tuple[Problem, ...] = ()
-    brightest: int | None = None
+    remarks: tuple[FileRemark, ...] = ()
 
 
 def check_folder(
@@ -122,9 +124,11 @@ def check_folder(
     looks = list(in_threads(lambda sample: _look_at(sample, class_list), contents.paired, "images"))
     problems = [*contents.problems, *(problem for look in looks for problem in look.problems)]
     counted = [look.mask for look in looks if look.mask]
+    hints = remark_lines(remark for look in looks for remark in look.remarks)
     if inferred and (counted or not problems):
         try:
             class_list = infer_classes(counted, ignore, targets)
+            hints += instance_hint(counted)
         except FrugalsegError as error:
             folder_errors.append(str(error))
     if class_list is None:
@@ -138,12 +142,12 @@ def check_folder(
     except FrugalsegError as error:
         folder_errors.append(str(error))
     problems[:0] = [Problem(_FOLDER, str(root), text) for text in folder_errors]
-    slips, hints = _doubts(root, contents.paired, looks, class_list, inferred)
+    slips, doubts = _doubts(root, contents.paired, looks, class_list, inferred)
     unread = [
         sample.mask for sample, look in zip(contents.paired, looks, strict=True) if not look.mask
     ]
     colours = suggest_classes([mask for mask in unread if mask]) if inferred else None
-    hints = [*contents.notes, *hints, *([colours] if colours else [])]
+    hints = [*contents.notes, *hints, *doubts, *([colours] if colours else [])]
     split_of = {s.image: name for name, part in splits.items() for s in part}
     class_reports, ignored = _class_reports(class_list, contents.paired, looks, split_of)
     if "train" in ignored and not (problems or slips):
@@ -171,10 +175,9 @@ def _doubts(
     inferred: bool,
 ) -> tuple[list[Problem], list[str]]:
     """Problems and hints about files that can be read but may not be what was meant."""
-    hints = _darkness(looks)
     if classes is None:
-        return [], hints
-    hints += _smoothing(classes, looks) if inferred else []
+        return [], []
+    hints = _smoothing(classes, looks) if inferred else []
     masks = zip(samples, looks, strict=True)
     binary = BinaryMasks((sample.mask, x.mask.content) for sample, x in masks if x.mask)
     if not (may_be_slips(classes) and (binary.alone or binary.suspect)):
@@ -188,17 +191,6 @@ def _doubts(
     more = ", ..." if len(binary.files) > 3 else ""
     hint = f"{BINARY} ({len(binary.files)}): {names}{more}, and 255 is ignored. {ADVICE}"
     return [], [*hints, hint]
-
-
-def _darkness(looks: Sequence[_Look]) -> list[str]:
-    """A hint if images of 16 bits use only the lower bits."""
-    brightest = [look.brightest for look in looks if look.brightest is not None]
-    if not brightest or max(brightest) >= _DARK:
-        return []
-    return [
-        f"{len(brightest)} images of 16 bits are nearly black ({max(brightest)} of 255 at most): "
-        "their upper 8 bits are read. Do they hold 12 bits or fewer? Multiply 12 bits by 16."
-    ]
 
 
 def _smoothing(classes: ClassList, looks: Sequence[_Look]) -> list[str]:
@@ -221,24 +213,25 @@ def _most_common(values: Iterable[_Value]) -> dict[_Value, int]:
 def _look_at(sample: Sample, classes: ClassList | None) -> _Look:
     """Read one image and its mask."""
     assert sample.mask is not None
-    size = modes = brightest = problem = None
+    size = modes = problem = None
+    remarks: list[FileRemark] = []
     try:
-        size, image_mode = describe_image(sample.image)
-        deep = image_mode.startswith("I")  # 16 bits
-        pixels = read_image(sample.image, 1 if deep else 8)  # decodes the whole file, but quickly
-        brightest = int(pixels.max()) if deep else None
+        image = read_header(sample.image)
+        size = image.size
+        read_image(sample.image, 8)  # decodes the whole file, but quickly
     except FrugalsegError as error:
         problem = Problem("images that cannot be read", str(sample.image), str(error))
     try:
-        mask_mode = describe_image(sample.mask)[1]
+        mask_mode = read_header(sample.mask).mode
         mask = read_statistics(sample.mask, classes)
     except FrugalsegError as error:
         unusable = Problem("masks that cannot be used", str(sample.mask), str(error))
         return _Look(size, problems=(problem, unusable) if problem else (unusable,))
     if problem is None:
-        modes = (image_mode, mask_mode)
-        problem = measure(sample)[1]
-    return _Look(size, modes, mask, (problem,) if problem else (), brightest)
+        modes = (image.mode, mask_mode)
+        _, problem, remarks = measure(sample)
+    remarks += [(sample.mask, mask.remark)] if mask.remark else []
+    return _Look(size, modes, mask, (problem,) if problem else (), tuple(remarks))
 
 
 def _class_reports(

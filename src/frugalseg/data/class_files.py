@@ -86,7 +86,7 @@ def _hex(colour: str) -> str:
     """A colour as #rrggbb, if it is written so or as three numbers; else as it is."""
     if re.fullmatch(r"[0-9a-fA-F]{6}", colour):
         return f"#{colour}"
-    numbers = re.fullmatch(r"(?:rgb)?[(\[]?(\d+)[,;\s]+(\d+)[,;\s]+(\d+)[)\]]?", colour)
+    numbers = re.fullmatch(r"(?:rgb)?[(\[]?(\d{1,3})[,;\s]+(\d{1,3})[,;\s]+(\d{1,3})[)\]]?", colour)
     if numbers is None or max(map(int, numbers.groups())) > 255:
         return colour
     return "#{:02x}{:02x}{:02x}".format(*map(int, numbers.groups()))

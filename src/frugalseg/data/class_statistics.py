@@ -15,6 +15,7 @@ from frugalseg.data.classes import (
     ignored_ids,
     refuse_outside,
 )
+from frugalseg.data.image_file import Remark
 from frugalseg.data.palette import distinct_colours
 from frugalseg.errors import FrugalsegError
 
@@ -37,12 +38,14 @@ class MaskStatistics:
         ids: (n,) ids that occur in it, ascending; of the mask itself, or indices of a class list.
         area: (n,) pixels of each id.
         edge: (n,) those of these pixels that touch another id.
+        remark: what was guessed to read it, if anything.
     """
 
     content: str | None
     ids: NDArray[np.int64]
     area: NDArray[np.int64]
     edge: NDArray[np.int64]
+    remark: Remark | None = None
 
     @property
     def pixels(self) -> int:
@@ -54,15 +57,18 @@ class MaskStatistics:
         indices = classes.encode(self.ids).astype(np.int64)
         area, edge = sum_statistics([MaskStatistics(None, indices, self.area, self.edge)], 256)
         present = np.flatnonzero(area)
-        return MaskStatistics(self.content, present, area[present], edge[present])
+        return MaskStatistics(self.content, present, area[present], edge[present], self.remark)
 
 
-def count_ids(ids: NDArray[np.integer], content: str | None = None) -> MaskStatistics:
+def count_ids(
+    ids: NDArray[np.integer], content: str | None = None, remark: Remark | None = None
+) -> MaskStatistics:
     """Count the ids of a mask, or its class indices.
 
     Args:
         ids: (H, W), from 0 to 65535.
         content: what :func:`mask_content` says of the mask; determined by default.
+        remark: what was guessed to read it.
 
     Raises:
         FrugalsegError: an id is below 0 or above 65535.
@@ -72,7 +78,7 @@ def count_ids(ids: NDArray[np.integer], content: str | None = None) -> MaskStati
     area, edge = area_and_edge(whole, 256 if whole.dtype == np.uint8 else MAX_ID + 1)
     present = np.flatnonzero(area)
     content = mask_content(present) if content is None else content
-    return MaskStatistics(content, present, area[present], edge[present])
+    return MaskStatistics(content, present, area[present], edge[present], remark)
 
 
 def sum_statistics(
@@ -137,6 +143,7 @@ def infer_classes(
         raise FrugalsegError(
             f"The masks hold {len(ids)} different ids (from 1 to {MAX_CLASSES} are possible). "
             "Masks must be PNG files that hold the class id of each pixel."
+            + "".join(f" {hint}" for hint in instance_hint(masks))
         )
     pixels, side = float(area.sum()), float(np.mean([mask.pixels**0.5 for mask in masks]))
     listed = tuple(
@@ -150,6 +157,51 @@ def infer_classes(
     )
     classes = ClassList(listed, frozenset(ignored_ids(listed, ignore)))
     return classes if targets is None else classes.with_targets(targets)
+
+
+def instance_hint(masks: Sequence[MaskStatistics]) -> list[str]:
+    """A sentence if ids seem to number objects, each of which would become a class of its own.
+
+    That is class * base + number, the numbers of a class without gaps from 0 or 1; or numbers
+    without gaps in each mask, not the same in all, and altogether many or with gaps.
+
+    Args:
+        masks: the ids of each, as :func:`count_ids` counts them.
+    """
+    each = [mask.ids[mask.ids > 0].tolist() for mask in masks]
+    # among ids above 255, 255 is an object
+    each = [[i for i in ids if i != IGNORE_INDEX or ids[-1] > i] for ids in each if ids]
+    each = [ids for ids in each if ids]
+    every = sorted({i for ids in each for i in ids})
+    for base in (1000, 256) if every and not (every[0] < 256 and _run(every)) else ():
+        numbers: dict[int, list[int]] = {}
+        for id_ in every:
+            if id_ >= base:
+                numbers.setdefault(id_ // base, []).append(id_ % base)
+        objects = [c * base + k for c, several in numbers.items() for k in several]
+        if len(objects) > len(numbers) and all(_run(ks) and ks[0] < 2 for ks in numbers.values()):
+            listed = ", ".join(map(str, objects[:3]))
+            return [
+                f"The ids {listed}{', ...' * (len(objects) > 3)} look like numbers of objects, "
+                f"class * {base} + number: each would be a class of its own. Save the classes: "
+                f"divide these ids by {base} and round down."
+            ]
+    several = [ids for ids in each if len(ids) > 1]
+    too_many = len(every) > MAX_CLASSES
+    differ = too_many or (len({ids[-1] for ids in each}) > 1 and len(several) > 3)
+    many = len(every) > 9 or (len(every) > 1 and not _run(every))
+    if differ and many and len(several) > 0.7 * len(each) and all(map(_run, several)):
+        return [
+            f"The ids {every[0]} to {every[-1]} look like numbers of objects, since each mask "
+            "holds some without gaps: each would be a class of its own. Save the class of each "
+            "object, such as 1 for all."
+        ]
+    return []
+
+
+def _run(ids: Sequence[int]) -> bool:
+    """Whether ascending ids follow each other without gaps."""
+    return ids[-1] - ids[0] == len(ids) - 1
 
 
 def area_and_edge(

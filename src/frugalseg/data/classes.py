@@ -120,14 +120,21 @@ class ClassList:
         return table
 
     @cached_property
+    def ids_of_colours(self) -> dict[Colour, int]:
+        """The id that each listed colour has in masks."""
+        known: Sequence[SegmentationClass | FineClass] = self.fine or self.classes
+        return {c.colour: c.id for c in known if c.colour is not None}
+
+    def knows(self, ids: NDArray[np.integer]) -> bool:
+        """Whether masks may hold all of these ids, from 0 to 65535."""
+        return not (self._index_of_raw_id[ids] == UNKNOWN).any()
+
+    @cached_property
     def _index_of_colour(self) -> NDArray[np.uint8]:
         """(2**24,) the index of each colour that a mask may hold, 16 MB, made when needed."""
         table = np.full(1 << 24, UNKNOWN, np.uint8)
-        known: Sequence[SegmentationClass | FineClass] = self.fine or self.classes
-        for c in known:
-            if c.colour is not None:
-                red, green, blue = c.colour
-                table[red << 16 | green << 8 | blue] = self._index_of_raw_id[c.id]
+        for (red, green, blue), id_ in self.ids_of_colours.items():
+            table[red << 16 | green << 8 | blue] = self._index_of_raw_id[id_]
         return table
 
     def encode(self, raw: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -268,8 +275,8 @@ def ignored_ids(classes: Sequence[SegmentationClass], ignore: Sequence[str | int
     for entry in ignore:
         if entry in ids:
             ignored.add(ids[str(entry)])
-        elif str(entry).isdecimal() and int(entry) <= MAX_ID:
-            ignored.add(int(entry))
+        elif (id_ := parse_id(str(entry))) is not None:
+            ignored.add(id_)
         else:
             raise FrugalsegError(
                 f"The class to ignore, {entry!r}, is not among the classes: {', '.join(ids)}."
@@ -277,15 +284,24 @@ def ignored_ids(classes: Sequence[SegmentationClass], ignore: Sequence[str | int
     return ignored
 
 
+def parse_id(text: str) -> int | None:
+    """The id that a text writes; None if it is not a whole number from 0 to 65535."""
+    # int refuses thousands of digits
+    id_ = int(text) if re.fullmatch(r"0*\d{1,5}", text) and len(text) < 99 else MAX_ID + 1
+    return id_ if id_ <= MAX_ID else None
+
+
 def _parse_class(
     row: dict[str, str], before: Sequence[SegmentationClass]
 ) -> tuple[SegmentationClass, bool]:
     """One line of classes.csv, and whether the class is ignored."""
-    name, id_, colour, target = (row[column] for column in COLUMNS)
+    name, written, colour, target = (row[column] for column in COLUMNS)
+    id_ = parse_id(written)
     if not name:
         raise FrugalsegError("the class has no name.")
-    if not id_.isdecimal() or int(id_) > MAX_ID:
-        raise FrugalsegError(f"the id {id_!r} is not a whole number from 0 to {MAX_ID}.")
+    if id_ is None:
+        shown = written if len(written) < 20 else f"{written[:20]}..."
+        raise FrugalsegError(f"the id {shown!r} is not a whole number from 0 to {MAX_ID}.")
     if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
         raise FrugalsegError(f"the colour {colour!r} is not of the form #rrggbb (like #ff8000).")
     if target.lower() not in ("yes", "no", "ignore"):
@@ -294,7 +310,7 @@ def _parse_class(
     for other in before:
         for field, same, value in (
             ("name", other.name == name, name),
-            ("id", other.id == int(id_), id_),
+            ("id", other.id == id_, written),
             ("colour", other.colour == rgb, colour),
         ):
             if same:
@@ -303,7 +319,7 @@ def _parse_class(
                     "Each class needs its own."
                 )
     ignored = target.lower() == "ignore" or name.lower() in IGNORED_NAMES
-    return SegmentationClass(name, int(id_), rgb, target.lower() == "yes"), ignored
+    return SegmentationClass(name, id_, rgb, target.lower() == "yes"), ignored
 
 
 def write_classes(classes: ClassList, path: Path | str) -> None:

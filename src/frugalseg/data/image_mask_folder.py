@@ -8,15 +8,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from frugalseg.console import log
 from frugalseg.data.class_mapping import declared_classes
-from frugalseg.data.class_statistics import infer_classes, mask_content
+from frugalseg.data.class_statistics import infer_classes, instance_hint
 from frugalseg.data.classes import ClassList
 from frugalseg.data.formats.image_folder import open_files
-from frugalseg.data.images import Pixels, Size, read_image
+from frugalseg.data.headers import read_sizes
+from frugalseg.data.image_file import Remark
+from frugalseg.data.images import Pixels, Size, read_image, say_remarks
 from frugalseg.data.layout import all_samples, find_images, find_samples, match_masks
 from frugalseg.data.listing import require_folder
-from frugalseg.data.masks import BinaryMasks, may_be_slips, read_mask, read_raw, read_statistics
-from frugalseg.data.samples import NO_MASK, FolderContents, Sample, raise_problems, read_sizes
+from frugalseg.data.masks import (
+    BinaryMasks,
+    look_at_mask,
+    may_be_slips,
+    read_mask,
+    read_statistics,
+)
+from frugalseg.data.samples import NO_MASK, FolderContents, Sample, raise_problems
 from frugalseg.data.splits import splits_by_name
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import folder_name, in_threads
@@ -165,8 +174,9 @@ def open_folder(
     contents = find_samples(root, images, masks)
     lone = _take_lone(contents) if unlabelled else ()
     raise_problems(root, contents.problems, contents.notes)
-    sizes, problems = read_sizes([*contents.paired, *lone])
+    sizes, problems, remarks = read_sizes([*contents.paired, *lone])
     raise_problems(root, problems)
+    say_remarks(remarks)
     if not contents.paired:
         raise FrugalsegError(f"{root}: there is no image with a mask.")
     class_list = usable_classes(root, contents.paired, classes, ignore, targets, mapping)
@@ -228,11 +238,13 @@ def open_any_folder(
                 f"{folder}: no mask in it has the name of an image of {root} "
                 "(the mask of NAME.jpg is NAME.png, or all differ by a constant part)."
             )
-        raise_problems(folder, read_sizes(masked)[1])
+        _, problems, remarks = read_sizes(masked)
+        raise_problems(folder, problems)
+        say_remarks(remark for remark in remarks if remark[0] not in sizes)  # those are said
         class_list = usable_classes(folder, masked, classes, ignore, None, mapping)
     splits = {"all": tuple(kept), **_given_splits(contents, kept, images.names)}
-    problems = (*contents.notes, *images.problems)
-    return ImageMaskFolder(root, splits, class_list, sizes, problems, bands)
+    notes = (*contents.notes, *images.problems)
+    return ImageMaskFolder(root, splits, class_list, sizes, notes, bands)
 
 
 def _take_lone(contents: FolderContents) -> tuple[Sample, ...]:
@@ -270,8 +282,8 @@ def usable_classes(
 ) -> ClassList:
     """The class list of a folder: from `path`, from the folder, or inferred from the masks.
 
-    A mask is decoded at most once: all of them if classes are inferred; otherwise, if 255 may be a
-    slip, some, and the others only if those look like one.
+    A mask is decoded at most once: all of them if classes are inferred; otherwise some, and the
+    others only if 255 may be a slip, and is one in those. What reading them guesses is logged.
 
     Args:
         root: the folder of the masks.
@@ -284,19 +296,20 @@ def usable_classes(
     """
     paths = [sample.mask for sample in samples if sample.mask is not None]
     classes = declared_classes(root, path, ignore, targets, mapping)
-    contents: dict[Path, str | None] = {}
+    looks: dict[Path, tuple[str | None, Remark | None]] = {}
     if classes is None:
         masks = list(in_threads(read_statistics, paths))
         classes = infer_classes(masks, ignore, targets)
-        contents = {path: mask.content for path, mask in zip(paths, masks, strict=True)}
-    if not may_be_slips(classes):
-        return classes
+        for line in instance_hint(masks):
+            log.warning(line)
+        looks = {path: (x.content, x.remark) for path, x in zip(paths, masks, strict=True)}
     for probe in (paths[:: -(-len(paths) // _BINARY_PROBE)], paths):  # a few may mislead
-        unread = [path for path in probe if path not in contents]
-        read = in_threads(lambda path: mask_content(read_raw(path)), unread)
-        contents |= zip(unread, read, strict=True)
-        binary = BinaryMasks((path, contents[path]) for path in paths if path in contents)
-        if not binary.slip:
+        unread = [path for path in probe if path not in looks]
+        read = in_threads(lambda path: look_at_mask(path, classes), unread)
+        looks |= zip(unread, read, strict=True)
+        binary = BinaryMasks((path, looks[path][0]) for path in paths if path in looks)
+        if not (binary.slip and may_be_slips(classes)):
+            say_remarks((path, remark) for path, (_, remark) in looks.items() if remark)
             return classes
     raise FrugalsegError(f"{root}: {binary.sentence()}")
 

@@ -195,6 +195,8 @@ def label_indices(words: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, .
     """
     known = {word for word in words if word.lower() not in UNLABELLED}
     numbers = all(word.isdecimal() for word in known)
-    names = sorted(known, key=lambda word: (int(word) if numbers else 0, word))
+    # int refuses thousands of digits
+    bare = {word: word.lstrip("0") if numbers else "" for word in known}
+    names = sorted(known, key=lambda word: (len(bare[word]), bare[word], word))
     places = {name: i for i, name in enumerate(names)}
     return np.array([places.get(word, UNKNOWN) for word in words], np.int64), tuple(names)

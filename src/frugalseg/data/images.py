@@ -1,16 +1,25 @@
 """Read images of any usual kind as 8-bit RGB, with infrared on request; resize and write them."""
 
-import io
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
+from PIL.ImageFile import ImageFile
 
+from frugalseg.console import log
+from frugalseg.data.image_file import (
+    DEEP,
+    Remark,
+    is_deep,
+    open_image,
+    raw_mode,
+    read_header,
+    unnamed_opacity,
+)
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import atomic_replace
 
@@ -18,46 +27,13 @@ Pixels = NDArray[np.uint8]
 Size = tuple[int, int]  # height and width
 
 IMAGE_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".mpo"]
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".bmp", ".gif"),
+        *(".webp", ".ppm", ".pgm", ".jp2", ".j2k", ".avif"),
+    )
 )
-# Pillow warns of images above 90 million pixels, as a possible attack; panoramas and scans of
-# slides are larger. It refuses images of twice this limit.
-if Image.MAX_IMAGE_PIXELS is not None:
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, 1 << 30)
-
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    TypeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-_SWAPS_SIDES = (5, 6, 7, 8)  # EXIF orientations
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn any error that Pillow raises on a broken file into one sentence that names the file."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise FrugalsegError(f"{path}: there is no such file.") from error
-    except IsADirectoryError as error:
-        raise FrugalsegError(f"{path} is a folder, not an image.") from error
-    except PermissionError as error:
-        raise FrugalsegError(f"{path} cannot be read ({error.strerror}).") from error
-    except UnidentifiedImageError as error:
-        raise FrugalsegError(
-            f"{path} is not an image, or of a kind that cannot be read. Replace or remove it."
-        ) from error
-    except _BROKEN as error:
-        raise FrugalsegError(
-            f"{path} cannot be read as an image ({error}). Replace or remove it."
-        ) from error
+_DARK = 32  # of 255: images of 16 bits that are darker everywhere hold fewer bits
+_PROBE = 16  # images of 16 bits that are looked at
 
 
 def read_image(path: Path | str, reduce: int = 1, bands: int = 3) -> Pixels:
@@ -85,18 +61,43 @@ def read_image(path: Path | str, reduce: int = 1, bands: int = 3) -> Pixels:
         raise ValueError(f"reduce is {reduce}; it must be 1, 2, 4 or 8")
     path = Path(path)
     if bands == 3:
-        with reading(path), Image.open(path) as image:
+        with open_image(path) as image:
             return _upright(image, reduce)
     if any((above.parent / "infrared").is_dir() for above in path.parents[:-1]):
         return _with_infrared(path)
-    with reading(path), Image.open(path) as image:
-        pixels = np.array(ImageOps.exif_transpose(image))
-    if pixels.ndim != 3 or pixels.shape[2] != bands or pixels.dtype != np.uint8:
-        has = pixels.shape[2] if pixels.ndim == 3 else 1
-        raise FrugalsegError(
-            f"{path} has {has} bands of {pixels.dtype}; {bands} of 8 bits are needed."
-        )
-    return pixels
+    return read_four_bands(path)
+
+
+def read_four_bands(path: Path) -> Pixels:
+    """Read red, green, blue and a fourth band as they are stored, (H, W, 4).
+
+    Of a TIFF file, Pillow drops a fourth band that the file does not call alpha, and divides the
+    others by a band called alpha; here it is made to read all four as plain bands.
+
+    Raises:
+        FrugalsegError: the file is broken, or does not have four bands of 8 bits.
+    """
+    with open_image(path) as image:
+        bands, deep = len(image.getbands()), is_deep(image)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))
+            bands, deep = len(bits), max(bits) > 8
+            # Pillow leaves out a fourth plane that is not called transparency
+            planes = image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
+            if planes and image.mode == "RGB":
+                raise FrugalsegError(f"{path} stores its bands apart: store them pixel by pixel.")
+            if image.mode in ("RGB", "RGBA") and (bands, deep) == (4, False):
+                image._mode = "RGBA"
+                for i, part in enumerate(image.tile):
+                    words: Any = part.args
+                    plain = ("RGBA" if word in ("RGBX", "RGBa") else word for word in words)
+                    image.tile[i] = part._replace(args=tuple(plain))
+        if image.mode != "RGBA" or bands != 4 or deep:
+            raise FrugalsegError(
+                f"{path} has {bands} band{'s' * (bands > 1)} of {16 if deep else 8} bits; four "
+                "bands of 8 bits are needed (red, green, blue, infrared)."
+            )
+        return np.array(ImageOps.exif_transpose(image))
 
 
 def _with_infrared(path: Path) -> Pixels:
@@ -128,7 +129,7 @@ def read_image_bytes(content: bytes, path: Path) -> Pixels:
     Raises:
         FrugalsegError: it is not an image, or is truncated.
     """
-    with reading(path), Image.open(io.BytesIO(content)) as image:
+    with open_image(path, content) as image:
         return _upright(image, 1)
 
 
@@ -233,8 +234,9 @@ def square(image: Pixels, size: int) -> Pixels:
     return np.asarray(small).reshape(size, size, -1)
 
 
-def _upright(image: Image.Image, reduce: int) -> Pixels:
+def _upright(image: ImageFile, reduce: int) -> Pixels:
     """Decode, turn upright and convert an opened image, `reduce` times smaller."""
+    shift, plain = _conversion(image)
     width, height = image.size
     wanted = (-(-width // reduce), -(-height // reduce))
     # a last pixel that covers fewer than `reduce` must not become the first by turning the image
@@ -243,10 +245,15 @@ def _upright(image: Image.Image, reduce: int) -> Pixels:
         # rounded down, since draft gives at least this size, and itself rounds up
         image.draft(None, (width // reduce, height // reduce))
     turned = ImageOps.exif_transpose(image)
-    rgb = _to_rgb(turned)
+    rgb = turned.convert("RGB") if plain else _to_rgb(turned, shift)
     if wanted not in (rgb.size, rgb.size[::-1]):
         rgb = rgb.reduce(reduce)
     return np.array(rgb)
+
+
+def _conversion(image: ImageFile) -> tuple[int, bool]:
+    """How many bits grey values lose, and whether to leave out a fourth band, of an opened file."""
+    return 4 if raw_mode(image)[0] == "I;12" else 8, unnamed_opacity(image)
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -254,13 +261,13 @@ def _orientation(image: Image.Image) -> int | None:
     return orientation
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to RGB."""
+def _to_rgb(image: Image.Image, shift: int) -> Image.Image:
+    """Convert any mode to RGB; of grey values above 8 bits drop the lowest `shift` bits."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):  # 16-bit grey, as I;16 or as 32-bit whole numbers
-        grey = np.clip(np.asarray(image, np.int64), 0, 65535) >> 8
-        image = Image.fromarray(grey.astype(np.uint8))
+        grey = np.clip(np.asarray(image, np.int64), 0, 65535) >> shift
+        image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
     if image.mode == "F":
         raise ValueError("pixels are floating-point numbers; 8 or 16 bits are needed")
     if image.has_transparency_data:
@@ -276,40 +283,39 @@ def image_size(path: Path | str) -> Size:
     Raises:
         FrugalsegError: the file is missing or not an image.
     """
-    return describe_image(path)[0]
+    return read_header(path).size
 
 
-def describe_image(path: Path | str) -> tuple[Size, str]:
-    """Height and width after EXIF rotation, and the pixel mode (as Pillow names it).
+def remark_lines(remarks: Iterable[tuple[Path, Remark]]) -> list[str]:
+    """What reading files guesses or leaves out, a sentence for each kind of files.
 
-    Raises:
-        FrugalsegError: the file is missing or not an image.
+    Args:
+        remarks: files, and the remarks on them.
     """
-    path = Path(path)
-    with reading(path), Image.open(path) as image:
-        width, height = image.size
-        if image.format == "TIFF":  # Pillow itself turns these, in size too
-            return (height, width), image.mode
-        if image.format == "PNG" and not _has_late_metadata(path):
-            # PngImageFile.getexif decodes the whole image to look for chunks behind the pixels
-            exif = Image.Image.getexif(image)
-        else:
-            exif = image.getexif()
-        if exif.get(ExifTags.Base.Orientation) in _SWAPS_SIDES:
-            width, height = height, width
-        return (height, width), image.mode
+    files: dict[Remark, list[Path]] = {}
+    for path, remark in remarks:
+        files.setdefault(remark, []).append(path)
+    dark = _dark_remark(files.pop(DEEP, []))
+    return [*dark, *(remark.sentence(paths) for remark, paths in files.items())]
 
 
-def _has_late_metadata(path: Path) -> bool:
-    """Whether a PNG file holds EXIF or text behind its pixels."""
-    with path.open("rb") as file:
-        file.seek(8)
-        behind_pixels = False
-        while len(header := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", header)
-            if kind == b"IDAT":
-                behind_pixels = True
-            elif behind_pixels and kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
-                return True
-            file.seek(length + 4, 1)
-    return False
+def say_remarks(remarks: Iterable[tuple[Path, Remark]]) -> None:
+    """Log the sentences of :func:`remark_lines`."""
+    for line in remark_lines(remarks):
+        log.warning(line)
+
+
+def _dark_remark(deep: Sequence[Path]) -> list[str]:
+    """A sentence if images of 16 bits use only the lower bits."""
+    brightest = 0
+    for path in deep[:: -(-len(deep) // _PROBE) or 1]:
+        with suppress(FrugalsegError):  # broken files are reported elsewhere
+            brightest = max(brightest, int(read_image(path).max()))
+    if not deep or brightest >= _DARK:
+        return []
+    bits = 8 + brightest.bit_length()
+    text = (
+        f"{DEEP.text}, and these use only values below {1 << bits}, so that they are read nearly "
+        f"black; if they hold {bits} bits, multiply their values by {1 << 16 - bits}"
+    )
+    return [DEEP._replace(text=text).sentence(deep)]

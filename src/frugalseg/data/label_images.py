@@ -4,9 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from frugalseg.data.images import reading
+from frugalseg.data.image_file import open_image
 from frugalseg.data.listing import normal_name
 from frugalseg.data.masks import MASK_SUFFIXES
 from frugalseg.data.pairing import label_of
@@ -70,7 +68,7 @@ def _folders_of_labels(files: Sequence[Path]) -> set[Path]:
 def _is_grey(path: Path) -> bool:
     """Whether an image holds one number a pixel; not if it cannot be read."""
     try:
-        with reading(path), Image.open(path) as image:
+        with open_image(path) as image:
             return image.mode in _GREY
     except FrugalsegError:
         return False

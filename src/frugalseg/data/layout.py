@@ -33,7 +33,7 @@ POLYGONS = (
     "segmentation masks, LabelMe has labelme2voc.py, COCO has annToMask in pycocotools"
 )
 
-_MASK_LIKE = MASK_SUFFIXES | {".jpg", ".jpeg"}  # reading a JPEG mask says why it cannot be used
+_MASK_LIKE = MASK_SUFFIXES | IMAGE_SUFFIXES  # reading a JPEG mask says why it cannot be used
 _NO_SAMPLES = ("unlabelled", "infrared")
 _NO_POLYGONS = ("prepared.json", "meta.json")
 _TEXT = (".json", ".xml", ".txt")

@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image, ImageOps
 
 from frugalseg.data.class_statistics import ONLY_BINARY, MaskStatistics, count_ids, mask_content
 from frugalseg.data.classes import IGNORE_INDEX, ClassList
-from frugalseg.data.images import reading
+from frugalseg.data.image_file import Remark, is_deep, open_image, raw_mode
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import atomic_replace
 
@@ -22,59 +23,134 @@ ADVICE = (
 )
 
 
-def read_raw(path: Path | str) -> NDArray[np.integer]:
+_LOSSY = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "WebP", "JPEG2000": "JPEG 2000", "AVIF": "AVIF"}
+_LOSSY |= {"jpeg": "JPEG in TIFF", "tiff_jpeg": "JPEG in TIFF", "webp": "WebP in TIFF"}
+_BY_COLOUR = Remark(
+    "Indexed masks whose colours have other numbers than in the class list",
+    "their colours decide, not their numbers",
+)
+_BY_NUMBER = Remark(
+    "Indexed masks with a colour of the class list under another number, and with others",
+    "their numbers are read as ids; for their colours to decide, all must be in the list",
+)
+_BACKWARDS = Remark(
+    "Indexed masks whose numbers and greys are in different orders",
+    "their numbers are read as ids; save them as grey images if the greys are ids",
+)
+_EQUAL_CHANNELS = Remark("Masks of three equal channels", "their values are read as ids")
+
+
+def read_raw(path: Path | str, classes: ClassList | None = None) -> NDArray[np.integer]:
     """Read a mask as it is: ids, or colours.
 
     Args:
-        path: a losslessly compressed image: 1, 8, 16 or 32 bits grey, palette, or colour.
+        path: a losslessly compressed image: 1, 2, 4, 8, 16 or 32 bits grey, palette, or colour.
+        classes: the class list, if there is one: its colours may decide what palettes mean.
 
     Returns:
-        (H, W) ids (of palette images the indices into the palette), or (H, W, 3) colours.
+        (H, W) ids as they are stored, or (H, W, 3) colours. Ids of palette images are the indices
+        into the palette, unless its colours have other ids in the class list. Three equal channels
+        hold ids, unless these are colours of the class list.
 
     Raises:
-        FrugalsegError: the file is missing, truncated, not an image, a JPEG file, or holds
-            16 bits a channel.
+        FrugalsegError: the file is missing, truncated, not an image, of a format that changes ids,
+            or holds 16 bits a channel.
     """
-    path = Path(path)
-    with reading(path), Image.open(path) as image:
-        if image.format == "JPEG":
+    return _read(Path(path), classes)[0]
+
+
+def _read(path: Path, classes: ClassList | None) -> tuple[NDArray[np.integer], Remark | None]:
+    """Read a mask as :func:`read_raw` does, with a remark if something was guessed."""
+    with open_image(path) as image:
+        compression = str(image.info.get("compression"))
+        lossy = _LOSSY.get(image.format or "") or _LOSSY.get(compression)
+        if lossy:
             raise FrugalsegError(
-                f"{path}: a mask must not be a JPEG file, which changes ids. Save it as PNG."
+                f"{path}: a mask must not be stored as {lossy}, whose compression may change ids. "
+                "Make it again as PNG."
             )
-        if _channels_of_16_bits(image, path):
+        if is_deep(image) and image.mode[0] != "I":
             raise FrugalsegError(
                 f"{path} has 16 bits a channel, of which half would be lost. "
                 "Save it with 8 bits a channel, or as ids in one channel."
             )
         if image.mode == "F":
             raise ValueError("pixels are floating-point numbers; ids are whole numbers")
+        stored = raw_mode(image)
         turned = ImageOps.exif_transpose(image)
-        if turned.mode in ("1", "L", "P", "I") or turned.mode.startswith("I;16"):
-            raw = np.array(turned)
-            return raw.astype(np.uint8) if raw.dtype == np.bool_ else raw
-        if turned.mode in ("LA", "PA"):
-            return np.array(turned)[..., 0]
-        return np.array(turned.convert("RGB"))
+        if turned.mode in ("1", "L", "I") or turned.mode.startswith("I;16"):
+            return _as_stored(np.array(turned), *stored), None
+        if turned.mode == "LA":
+            return np.array(turned.getchannel(0)), None
+        if turned.mode in ("P", "PA"):
+            palette = np.reshape(turned.getpalette() or [], (-1, 3))
+            return _by_palette(np.array(turned.getchannel(0)), palette, classes)
+        return _ids_or_colours(np.array(turned.convert("RGB")), classes)
 
 
-def _channels_of_16_bits(image: Image.Image, path: Path) -> bool:
-    """Whether an opened file has several channels of 16 bits; Pillow keeps only the upper 8."""
-    if image.format == "PNG":
-        with path.open("rb") as file:
-            depth, colour_type = file.read(26)[24:]  # of the header, which always comes first
-        return depth == 16 and colour_type in (2, 4, 6)  # colour, or grey or colour with opacity
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        depths = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, ())
-        return len(depths) > 1 and max(depths) > 8
-    return False
+def _as_stored(grey: NDArray[Any], raw: str, white: int) -> NDArray[np.integer]:
+    """Undo that Pillow stretches values of few bits over 0 to 255, and inverts some.
+
+    Args:
+        grey: (H, W) as Pillow gives it.
+        raw, white: as `raw_mode` gives them.
+    """
+    if white:
+        top = 255 if grey.dtype == np.uint8 else 65535
+        return np.rint(grey * (white / top)).astype(np.uint8 if white < 256 else np.uint16)
+    if raw[0] not in "1L":
+        return grey
+    bits = 1 if raw[0] == "1" else int(raw[2:3]) if raw[2:3] in ("2", "4") else 8
+    values = grey.astype(np.uint8) * np.uint8(255 if bits == 1 else 1)
+    values = 255 - values if "I" in raw else values
+    return np.asarray(values // (255 // (2**bits - 1)), np.uint8)
+
+
+def _by_palette(
+    numbers: NDArray[np.uint8], palette: NDArray[Any], classes: ClassList | None
+) -> tuple[NDArray[np.integer], Remark | None]:
+    """The ids in an indexed mask: its numbers, or what its colours are in the class list."""
+    used = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256))
+    if not used.size or used[-1] >= len(palette):
+        return numbers, None
+    colours = [(red, green, blue) for red, green, blue in palette[used].tolist()]
+    if classes is None:
+        grey = all(len({*colour}) == 1 for colour in colours)
+        return numbers, _BACKWARDS if grey and colours != sorted(colours) else None
+    listed = classes.ids_of_colours
+    ids = [listed.get(colour) for colour in colours]
+    if all(id_ in (None, number) for id_, number in zip(ids, used, strict=True)):
+        return numbers, None
+    # A mask of one class shows little. Black fills places of a palette that are not used.
+    others = {tuple(colour) for colour in palette.tolist()} - {(0, 0, 0)}
+    certain = len({*colours}) > 1 or bool(others <= listed.keys() and others - {*colours})
+    if None in ids or not certain:
+        return numbers, _BY_NUMBER
+    table = np.zeros(256, np.uint16)
+    table[used] = np.array(ids)
+    return table[numbers], _BY_COLOUR
+
+
+def _ids_or_colours(
+    rgb: NDArray[np.uint8], classes: ClassList | None
+) -> tuple[NDArray[np.integer], Remark | None]:
+    """Of a mask of three channels its colours, or its ids if the channels are equal."""
+    grey = rgb[..., 0]
+    if (rgb[..., 1] != grey).any() or (rgb[..., 2] != grey).any():
+        return rgb, None
+    used = np.unique(grey)
+    if classes is not None:
+        colours = {(value, value, value) for value in used.tolist()}
+        if colours <= classes.ids_of_colours.keys() or not classes.knows(used):
+            return rgb, None
+    return grey, _EQUAL_CHANNELS
 
 
 def read_mask(path: Path | str, classes: ClassList) -> NDArray[np.uint8]:
     """Read a mask as class indices.
 
     Args:
-        path: a mask of ids (grey or palette; the palette's colours do not matter) or of the
-            colours of the class list.
+        path: a mask of ids or of the colours of the class list, see :func:`read_raw`.
         classes: the class list.
 
     Returns:
@@ -84,7 +160,17 @@ def read_mask(path: Path | str, classes: ClassList) -> NDArray[np.uint8]:
         FrugalsegError: the file is broken, or holds an id or a colour outside the list (which
             file, which id, how many pixels).
     """
-    return encode_mask(read_raw(path), path, classes)
+    return encode_mask(read_raw(path, classes), path, classes)
+
+
+def look_at_mask(path: Path, classes: ClassList) -> tuple[str, Remark | None]:
+    """What a mask holds, as `mask_content` says, and a remark if something was guessed.
+
+    Raises:
+        FrugalsegError: as `read_raw` does.
+    """
+    raw, remark = _read(path, classes)
+    return mask_content(raw), remark
 
 
 def encode_mask(
@@ -113,9 +199,9 @@ def read_statistics(path: Path | str, classes: ClassList | None = None) -> MaskS
     Raises:
         FrugalsegError: as `read_mask` does; without classes, also if the mask holds colours.
     """
-    raw = read_raw(path)
+    raw, remark = _read(Path(path), classes)
     if classes is not None:
-        return count_ids(encode_mask(raw, path, classes), mask_content(raw))
+        return count_ids(encode_mask(raw, path, classes), mask_content(raw), remark)
     if raw.ndim == 3:
         raise FrugalsegError(
             f"{path} holds colours, not ids. "
@@ -123,7 +209,7 @@ def read_statistics(path: Path | str, classes: ClassList | None = None) -> MaskS
             "'frugalseg check' lists them."
         )
     try:
-        return count_ids(raw)
+        return count_ids(raw, remark=remark)
     except FrugalsegError as error:
         raise FrugalsegError(f"{path}: {error}") from None
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from frugalseg.data.class_mapping import declared_classes
+from frugalseg.data.headers import read_sizes
 from frugalseg.data.image_mask_folder import ImageMaskFolder, draw_splits
-from frugalseg.data.images import read_image
+from frugalseg.data.images import read_image, say_remarks
 from frugalseg.data.layout import find_images, match_masks
-from frugalseg.data.samples import NO_MASK, Sample, raise_problems, read_sizes
+from frugalseg.data.samples import NO_MASK, Sample, raise_problems
 from frugalseg.data.splits import SPLITS, splits_by_name
 from frugalseg.errors import FrugalsegError
 
@@ -59,8 +60,9 @@ def open_pseudo_labelled_folder(
     }
     samples = [sample for part in splits.values() for sample in part]
     _refuse_lacking(root, discovery, samples)
-    sizes, problems = read_sizes(samples)
+    sizes, problems, remarks = read_sizes(samples)
     raise_problems(root, problems)
+    say_remarks(remarks)
     own = discovery / "classes.csv" if classes is None else classes
     class_list = declared_classes(root, own, ignore, targets, mapping)
     drawn = draw_splits(splits, seed, val_share, 0.0)

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from frugalseg.data.images import Size, image_size
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import in_threads
 
 NO_MASK = "images without a mask"
 
@@ -80,37 +78,3 @@ def raise_problems(root: Path, problems: Sequence[Problem], notes: Sequence[str]
         f"{root}: {len(same)} {kind}: {names}{', ...' if len(same) > 3 else ''}. "
         + " ".join([f"The first: {same[0].text.rstrip('.')}.", *notes])
     )
-
-
-def read_sizes(samples: Sequence[Sample]) -> tuple[dict[Path, Size], list[Problem]]:
-    """Read the headers of images and masks.
-
-    Returns:
-        Height and width of each image, by its file, and problems with sizes or headers.
-    """
-    measured = list(in_threads(measure, samples))
-    pairs = zip(samples, measured, strict=True)
-    sizes = {sample.image: size for sample, (size, _) in pairs if size is not None}
-    return sizes, [problem for _, problem in measured if problem is not None]
-
-
-def measure(sample: Sample) -> tuple[Size | None, Problem | None]:
-    """Read the headers of an image and its mask: the image's size, and a problem or None."""
-    try:
-        image = image_size(sample.image)
-    except FrugalsegError as error:
-        return None, Problem("images that cannot be read", str(sample.image), str(error))
-    if sample.mask is None:
-        return image, None
-    try:
-        mask = image_size(sample.mask)
-    except FrugalsegError as error:
-        return image, Problem("masks that cannot be read", str(sample.mask), str(error))
-    if image == mask:
-        return image, None
-    text = (
-        f"its mask has {mask[0]}x{mask[1]} pixels, the image {image[0]}x{image[1]} (rows x columns)"
-    )
-    if image == mask[::-1]:
-        text += "; the image may be turned by its EXIF orientation and the mask not"
-    return image, Problem("images and masks of different size", str(sample.image), text)

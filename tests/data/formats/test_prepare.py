@@ -12,9 +12,10 @@ from PIL import Image
 
 from frugalseg.data.check import check_folder
 from frugalseg.data.formats import cocostuff, potsdam
-from frugalseg.data.formats.potsdam import LABELLED, SIX, TILES, read_four_bands
+from frugalseg.data.formats.potsdam import LABELLED, SIX, TILES
+from frugalseg.data.image_file import read_header
 from frugalseg.data.image_mask_folder import open_folder
-from frugalseg.data.images import describe_image, read_image
+from frugalseg.data.images import read_four_bands, read_image
 from frugalseg.data.masks import read_mask, read_raw
 from frugalseg.errors import FrugalsegError
 from tiny import cli, refused
@@ -248,7 +249,7 @@ def test_potsdam(aerial: Path, tmp_path: Path) -> None:
     block = bands[8:16, :8].reshape(4, 2, 4, 2, 4).astype(float).mean((1, 3))
     np.testing.assert_allclose(read_image(image, bands=4), block, atol=0.5)
     np.testing.assert_array_equal(read_mask(out / "masks/6_9/01_00.png", SIX), labels[8:16:2, :8:2])
-    assert describe_image(image)[1] == "RGB"
+    assert read_header(image).mode == "RGB"
     assert read_image(out / "unlabelled/2_13/00_01.png", bands=4).shape == (4, 4, 4)
     (out / "infrared/6_9/01_00.png").unlink()
     with pytest.raises(FrugalsegError, match=r"infrared/6_9/01_00.png: there is no such file"):

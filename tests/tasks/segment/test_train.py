@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from frugalseg.data import image_mask_folder, masks
+from frugalseg.data import masks
 from frugalseg.data.classes import write_classes
+from frugalseg.data.image_file import open_image
 from frugalseg.engine import trainer
 from frugalseg.engine.module import StepModule
 from frugalseg.engine.run_dir import NewRun, save_weights
@@ -108,14 +109,12 @@ def test_training_masks_are_decoded_once_more_than_training_needs_at_most(
     scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: Counter[Path] = Counter()
-    read = masks.read_raw
 
-    def counted(path: Path | str) -> Any:
-        counts[Path(path)] += 1
-        return read(path)
+    def counted(path: Path) -> Any:
+        counts[path] += 1
+        return open_image(path)
 
-    for module in (masks, image_mask_folder):
-        monkeypatch.setattr(module, "read_raw", counted)
+    monkeypatch.setattr(masks, "open_image", counted)
     _, _, dataset = train_only(config(scenes), tmp_path / "run")
     of_train = [counts[sample.mask] for sample in dataset.splits["train"]]
     assert min(of_train) >= 1

@@ -1,6 +1,5 @@
 """Images in `train.tar.gz` and `test.tar.gz`, whose folders are the classes."""
 
-import io
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -8,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from frugalseg.data.image_file import open_image
 from frugalseg.data.image_set import ImageFormat, ImageSet, label_indices
-from frugalseg.data.images import IMAGE_SUFFIXES, read_image_bytes, reading
+from frugalseg.data.images import IMAGE_SUFFIXES, read_image_bytes
 from frugalseg.errors import FrugalsegError
 
 
@@ -88,5 +87,5 @@ def _members(path: Path) -> dict[str, bytes]:
 
 
 def _size(content: bytes, path: Path) -> tuple[int, int]:
-    with reading(path), Image.open(io.BytesIO(content)) as image:
+    with open_image(path, content) as image:
         return image.height, image.width

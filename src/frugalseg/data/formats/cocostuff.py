@@ -17,11 +17,12 @@ from frugalseg.data.classes import (
     write_classes,
 )
 from frugalseg.data.formats.prepared import first_of, prepare
+from frugalseg.data.headers import read_sizes
 from frugalseg.data.images import read_image, resize_image, write_image
 from frugalseg.data.listing import files_below, require_folder
 from frugalseg.data.masks import encode_mask, read_raw, write_labels
 from frugalseg.data.palette import distinct_colours
-from frugalseg.data.samples import Sample, raise_problems, read_sizes
+from frugalseg.data.samples import Sample, raise_problems
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads, read_table
 

@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from frugalseg.data.image_file import Remark, open_image, read_header
 from frugalseg.data.image_set import ImageFormat, ImageSet, label_indices
-from frugalseg.data.images import Size, image_size, read_image, reading
+from frugalseg.data.images import Size, read_image, say_remarks
 from frugalseg.data.photographs import list_photographs
 from frugalseg.data.splits import splits_by_name
 from frugalseg.errors import FrugalsegError
@@ -63,6 +64,8 @@ IMAGE_FOLDER = ImageFormat(recognises_image_folder, read_image_folder)
 def open_files(root: Path, files: Sequence[tuple[Path, str]]) -> ImageSet:
     """Open image files, reading each once; unreadable ones are left out and named in `problems`.
 
+    What reading them guesses or leaves out is logged.
+
     Args:
         root: the folder, for messages.
         files: paths and names.
@@ -78,7 +81,10 @@ def open_files(root: Path, files: Sequence[tuple[Path, str]]) -> ImageSet:
     readable = [(*file, *x) for file, x in zip(files, looks, strict=True) if not isinstance(x, str)]
     if not readable:
         raise FrugalsegError(f"{root}: none of {len(files)} images can be read. {problems[0]}")
-    paths, names, sizes, digests = zip(*readable, strict=True)
+    paths, names, sizes, digests, remarks = zip(*readable, strict=True)
+    say_remarks(
+        (path, each) for path, several in zip(paths, remarks, strict=True) for each in several
+    )
 
     def read(i: int, side: int) -> NDArray[np.uint8]:
         return read_image(paths[i], _reduction(sizes[i], side))
@@ -87,13 +93,14 @@ def open_files(root: Path, files: Sequence[tuple[Path, str]]) -> ImageSet:
     return ImageSet(root, names, shape, read, problems=problems, digests=digests)
 
 
-def _look_at(path: Path) -> tuple[Size, bytes] | str:
-    """Size and digest of a file that can be decoded, or what is wrong with it."""
+def _look_at(path: Path) -> tuple[Size, bytes, tuple[Remark, ...]] | str:
+    """Size and digest of a file that can be decoded and remarks on it, or what is wrong with it."""
     try:
-        size = image_size(path)
-        read_image(path, _reduction(size, _CHECKED_SIDE))
-        with reading(path):
-            return size, hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+        header = read_header(path)
+        read_image(path, _reduction(header.size, _CHECKED_SIDE))
+        with open_image(path):
+            digest = hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+        return header.size, digest, header.remarks
     except FrugalsegError as error:
         return str(error)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from frugalseg.console import track
 from frugalseg.data.class_mapping import merge_classes, supplied_mappings
@@ -20,7 +19,8 @@ from frugalseg.data.classes import (
     write_classes,
 )
 from frugalseg.data.formats.prepared import first_of, prepare
-from frugalseg.data.images import image_size, reading, write_image
+from frugalseg.data.image_file import open_image
+from frugalseg.data.images import image_size, read_four_bands, write_image
 from frugalseg.data.listing import files_below, require_folder
 from frugalseg.data.masks import read_raw, write_labels
 from frugalseg.errors import FrugalsegError
@@ -180,35 +180,10 @@ def _named(raw: Path, ending: str) -> dict[str, Path]:
 
 def _image_size(path: Path) -> tuple[int, int]:
     """Height and width of a tile, which must have four bands of 8 bits."""
-    with reading(path), Image.open(path) as image:
+    with open_image(path) as image:
         if getattr(image, "tag_v2", {}).get(258) != (8, 8, 8, 8):
             raise FrugalsegError(f"{path}: four bands of 8 bits are needed (red, green, blue, IR).")
         return image.height, image.width
-
-
-def read_four_bands(path: Path) -> NDArray[np.uint8]:
-    """Read a TIFF file of red, green, blue and a fourth band as it is.
-
-    Pillow drops a fourth band that the file does not call alpha, and divides the others by a band
-    called alpha; this function makes it read all four as plain bands.
-
-    Args:
-        path: of 8 bits a band.
-
-    Returns:
-        (H, W, 4).
-
-    Raises:
-        FrugalsegError: the file is broken, or has other bands.
-    """
-    _image_size(path)
-    with reading(path), Image.open(path) as image:
-        image._mode = "RGBA"
-        for i, part in enumerate(image.tile):
-            words: Any = part.args
-            plain = tuple("RGBA" if word in ("RGBX", "RGBa") else word for word in words)
-            image.tile[i] = part._replace(args=plain)
-        return np.asarray(image)
 
 
 def _splits(tiles: list[_Tile], seed: int) -> dict[str, list[str]]:
@@ -226,7 +201,7 @@ def _splits(tiles: list[_Tile], seed: int) -> dict[str, list[str]]:
 
 def _encode(path: Path, classes: ClassList) -> NDArray[np.uint8]:
     """(H / 2, W / 2) class indices of a label tile, 254 if the colour is none of the six."""
-    rgb = read_raw(path)
+    rgb = read_raw(path, classes)
     if rgb.ndim != 3:
         raise FrugalsegError(f"{path} holds no colours: the labels as they are shipped are needed.")
     return classes.index_colours(rgb[::2, ::2].astype(np.uint8))

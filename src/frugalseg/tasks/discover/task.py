@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from frugalseg.console import log, track
+from frugalseg.data.headers import say_of_images
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.listing import normal_name
 from frugalseg.engine.results import Result, make_result, write_result
@@ -60,6 +61,7 @@ def predict(run: DiscoverRun, files: Files, out: Path, options: Options) -> Sequ
     writer.refuse_overwriting([*(path for path, _ in files), *masks], run.dir.path)
     if data is not None:
         mapping = name_finer_regions(run, data)
+    say_of_images([path for path, _ in files])
     problems = []
     for path, name in track(files, "images"):
         try:

@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from frugalseg.console import log, track
+from frugalseg.data.headers import say_of_images
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.images import read_image
 from frugalseg.data.masks import write_labels
@@ -46,6 +47,7 @@ def predict(run: Run, files: Files, out: Path, options: Options) -> Sequence[str
         raise FrugalsegError(f"{run.dir} samples by true boundaries: it cannot label new images.")
     outputs = [(out / f"{name}.png", out / f"{name}.overlay.jpg") for _, name in files]
     refuse_overwriting([path for path, _ in files], chain.from_iterable(outputs))
+    say_of_images([path for path, _ in files])
     problems = []
     for (path, _), (labels, shown) in track([*zip(files, outputs, strict=True)], "images"):
         try:
