@@ -3,6 +3,8 @@
 The training commands are made from the configurations of the tasks.
 """
 
+import io
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -309,12 +311,15 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: words of the command; by default those of this process.
     """
     console.show()
-    try:
-        with ending_in_a_sentence(CycloptsError):
-            app.meta(arguments)
-    except KeyboardInterrupt as stop:
-        sys.stderr.write(f"frugalseg: interrupted{''.join(map(str, stop.args))}.\n")
-        sys.exit(130)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names need not fit the terminal's encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
+    with console.signals_interrupting() as received:
+        try:
+            with ending_in_a_sentence(CycloptsError):
+                app.meta(arguments)
+        except KeyboardInterrupt as stop:
+            sys.stderr.write(f"frugalseg: interrupted{''.join(map(str, stop.args))}.\n")
+            sys.exit(128 + (received or [signal.SIGINT])[0])
 
 
 if __name__ == "__main__":

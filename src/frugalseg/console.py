@@ -5,8 +5,11 @@ lines go to standard error, and progress bars too if it is a terminal.
 """
 
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -51,3 +54,27 @@ def track(items: Iterable[Item], unit: str, total: int | None = None) -> Iterato
 
     bar: Any = tqdm(items, unit=f" {unit}", total=total, disable=not shows_progress())
     yield from bar
+
+
+@contextmanager
+def signals_interrupting() -> Iterator[list[int]]:
+    """While it lasts, SIGTERM raises KeyboardInterrupt as Ctrl-C does; a second one kills.
+
+    Yields:
+        A list that holds the signal once it has come.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        received.append(number)
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only it may catch signals
+        yield received
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,4 +1,9 @@
-"""Write files so that a crash or a full disk leaves the old file or none; handle many at a time."""
+"""Read files that may be anything; write them so that a crash or a full disk leaves the old one.
+
+Names of files that are not UTF-8 are written with their odd bytes as ``\\udcff`` (here of 255), and
+entries of tables that a spreadsheet would take for a formula, or whose first space would be lost,
+behind an apostrophe; reading undoes both.
+"""
 
 import codecs
 import csv
@@ -6,6 +11,7 @@ import functools
 import io
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +21,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import normalize
 
+import yaml
+
 from frugalseg.console import track
 from frugalseg.errors import FrugalsegError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+_LIMIT, _YAML_LIMIT = 1 << 30, 1 << 18  # bytes
+_YAML_DEPTH = 20
+_GUARDED = re.compile(r"'*(\s|[=+@-](?![\d.]+\Z))")
+_ODD_BYTE = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 
 
 def regular_file(path: Path) -> Path:
@@ -38,6 +51,82 @@ def regular_file(path: Path) -> Path:
         kind = kinds.get(stat.S_IFMT(mode), "a device")
         raise FrugalsegError(f"{path} is {kind}, not a file: name an ordinary file.")
     return path
+
+
+@contextmanager
+def _reading(path: Path, advice: str) -> Iterator[None]:
+    """Turn what is wrong with a file into a sentence."""
+    try:
+        yield
+    except (OSError, ValueError, RecursionError, csv.Error, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        if isinstance(error, OSError):
+            reason = error.strerror or reason
+        elif isinstance(error, UnicodeDecodeError):
+            reason = "it is not UTF-8 text"
+        elif isinstance(error, json.JSONDecodeError):
+            reason = f"it is not JSON: {reason}"
+        elif isinstance(error, RecursionError):
+            reason = "it is nested too deeply"
+        raise FrugalsegError(f"{path} cannot be read ({reason}). {advice}".strip()) from error
+
+
+def read_text(path: Path | str, advice: str = "", limit: int = _LIMIT) -> str:
+    """Read a file of UTF-8 text.
+
+    Args:
+        path: the file.
+        advice: a sentence that says what to do if it cannot be read.
+        limit: its greatest size in bytes.
+
+    Raises:
+        FrugalsegError: it is missing, no file, too large, or not UTF-8.
+    """
+    path = Path(path)
+    with _reading(path, advice), regular_file(path).open("rb") as file:
+        content = file.read(limit + 1)
+        if len(content) > limit:
+            raise ValueError(f"it has more than {limit:,} bytes")
+        return content.decode("utf-8-sig")
+
+
+def read_json(path: Path | str, advice: str = "") -> Any:
+    """Read a JSON file; the arguments and errors are those of :func:`read_text`."""
+    text = read_text(path, advice)
+    with _reading(Path(path), advice):
+        return json.loads(text)
+
+
+def read_yaml(path: Path | str, advice: str = "") -> Any:
+    """Read a YAML file of plain values; the arguments and errors are those of :func:`read_text`."""
+    text = read_text(path, advice, _YAML_LIMIT)
+    with _reading(Path(path), advice):
+        return parse_yaml(text)
+
+
+def parse_yaml(text: str) -> Any:
+    """The plain values in a YAML text.
+
+    Raises:
+        ValueError, yaml.YAMLError: it is not YAML, holds aliases, or is nested too deeply.
+    """
+    return yaml.load(text, _PlainLoader)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Refuses what a short text can make huge: aliases, and nesting without end."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has an alias (*): write the value itself")
+        self.depth += 1
+        if self.depth > _YAML_DEPTH:
+            raise yaml.YAMLError("it is nested too deeply")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 @contextmanager
@@ -101,6 +190,19 @@ def atomic_write(content: bytes | memoryview, path: Path | str) -> None:
         temporary.write_bytes(content)
 
 
+def write_text(text: str, path: Path | str) -> None:
+    """Write a text as UTF-8, atomically; of names that are not UTF-8 the odd bytes are escaped.
+
+    Args:
+        text: the content of the file.
+        path: the file; missing folders are made, an older file is replaced.
+
+    Raises:
+        FrugalsegError: the file cannot be written; an older one is left as it was.
+    """
+    atomic_write(text.encode("utf-8", "backslashreplace"), path)
+
+
 def write_json(value: Any, path: Path | str) -> None:
     """Write plain data as JSON, atomically.
 
@@ -112,7 +214,7 @@ def write_json(value: Any, path: Path | str) -> None:
         ValueError: a number is not finite.
         FrugalsegError: the file cannot be written; an older one is left as it was.
     """
-    atomic_write((json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), path)
+    write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", path)
 
 
 def write_csv(rows: Iterable[Sequence[Any]], path: Path | str) -> None:
@@ -126,8 +228,17 @@ def write_csv(rows: Iterable[Sequence[Any]], path: Path | str) -> None:
         FrugalsegError: the file cannot be written; an older one is left as it was.
     """
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    atomic_write(text.getvalue().encode(), path)
+    writer = csv.writer(text, lineterminator="\n")
+    for row in rows:
+        cells = map(str, row)
+        writer.writerow(f"'{cell}" if _GUARDED.match(cell) else cell for cell in cells)
+    write_text(text.getvalue(), path)
+
+
+def _entry(cell: str) -> str:
+    """An entry of a table as it was before it was written."""
+    cell = _ODD_BYTE.sub(lambda byte: chr(int(byte[1], 16)), cell.strip())
+    return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
 
 
 def read_table(
@@ -147,18 +258,11 @@ def read_table(
     Raises:
         FrugalsegError: the file cannot be read, or a column is missing.
     """
-    try:
-        content = decode(path.read_bytes())
-        first = content.partition("\n")[0]
-        separator = max(",;\t", key=first.count)
-        reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
-        lines = [
-            (reader.line_num, [normalize("NFC", entry.strip()) for entry in line])
-            for line in reader
-        ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise FrugalsegError(f"{path} cannot be read as a table ({reason}).") from error
+    advice = "Save it as a table (CSV) in UTF-8."
+    text = io.StringIO(read_text(path, advice), newline="")
+    with _reading(path, advice):
+        reader = csv.reader(text)
+        lines = [(reader.line_num, [_entry(cell) for cell in line]) for line in reader]
     header = [name.lower() for name in lines[0][1]] if lines else []
     alternatives = [(column,) if isinstance(column, str) else column for column in columns]
     places = {}
@@ -202,15 +306,13 @@ def read_json_lines(path: Path | str) -> list[dict[str, Any]]:
     Raises:
         FrugalsegError: the file cannot be read, or an earlier line is not JSON.
     """
-    try:
-        texts = Path(path).read_text("utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise FrugalsegError(f"{path} cannot be read ({error.strerror or error}).") from error
+    with _reading(Path(path), ""):
+        texts = regular_file(Path(path)).read_text("utf-8", "replace").splitlines()
     lines = []
     for number, text in enumerate(texts, 1):
         try:
             lines.append(json.loads(text))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(texts):
                 break
             raise FrugalsegError(f"{path}, line {number}, is no JSON: remove this line.") from error

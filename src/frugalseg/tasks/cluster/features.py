@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class FrozenFeatures:
         deciding: list[Any] = [config.backbone, config.pretrained, config.num_views]
         deciding += [dataclasses.asdict(config.views), str(self.images.root.resolve())]
         digest = hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode())
-        digest.update("\n".join(self.images.names[i] for i in self.indices).encode())
+        digest.update(os.fsencode("\n".join(self.images.names[i] for i in self.indices)))
         if not config.pretrained:  # the backbone's name does not tell its weights: a seed drew them
             digest.update(str(backbone).encode())
             for name, value in backbone.state_dict().items():

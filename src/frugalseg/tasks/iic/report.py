@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from frugalseg.engine.results import Result, ResultKind, group_seeds, mean_and_range
-from frugalseg.files import atomic_write
+from frugalseg.files import write_text
 from frugalseg.metrics.confusion import adjusted_rand, confusion
 from frugalseg.reports.charts import History, compared_charts, count_chart, learning_charts
 from frugalseg.reports.html import render
@@ -227,7 +227,7 @@ def write_comparison(
         charts=compared_charts(histories or {}),
         results=results,
     )
-    atomic_write(page.encode(), path)
+    write_text(page, path)
 
 
 def agreement_table(assignments: Mapping[str, Mapping[str, int]]) -> Agreement:
