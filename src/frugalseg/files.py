@@ -1,8 +1,8 @@
 """Read files that may be anything; write them so that a crash or a full disk leaves the old one.
 
-Names of files that are not UTF-8 are written with their odd bytes as ``\\udcff`` (here of 255), and
-entries of tables that a spreadsheet would take for a formula, or whose first space would be lost,
-behind an apostrophe; reading undoes both.
+In tables, bytes of a name that are not UTF-8 are written like ``\\udcff`` (here of 255), control
+characters like ``\\u000a``, and entries that a spreadsheet would take for a formula, or whose first
+space would be lost, behind an apostrophe; reading undoes all of it.
 """
 
 import codecs
@@ -31,8 +31,9 @@ Answer = TypeVar("Answer")
 
 _LIMIT, _YAML_LIMIT = 1 << 30, 1 << 18  # bytes
 _YAML_DEPTH = 20
-_GUARDED = re.compile(r"'*(\s|[=+@-](?![\d.]+\Z))")
-_ODD_BYTE = re.compile(r"\\u(dc[89a-f][0-9a-f])")
+_GUARDED = re.compile(r"'*( |[=+@-](?![\d.]+\Z))")
+_ESCAPED = re.compile(r"\\u([0-9a-f]{4})")
+_ODD = re.compile(r"[\x00-\x1f\x7f\udc80-\udcff]|\\(?=u[0-9a-f]{4})")
 
 
 def regular_file(path: Path) -> Path:
@@ -49,7 +50,7 @@ def regular_file(path: Path) -> Path:
     if not stat.S_ISREG(mode):
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
         kind = kinds.get(stat.S_IFMT(mode), "a device")
-        raise FrugalsegError(f"{path} is {kind}, not a file: name an ordinary file.")
+        raise FrugalsegError(f"{path} is {kind}, not a file: give an ordinary file.")
     return path
 
 
@@ -63,7 +64,7 @@ def _reading(path: Path, advice: str) -> Iterator[None]:
         if isinstance(error, OSError):
             reason = error.strerror or reason
         elif isinstance(error, UnicodeDecodeError):
-            reason = "it is not UTF-8 text"
+            reason = "it is not UTF-8: save it as UTF-8"
         elif isinstance(error, json.JSONDecodeError):
             reason = f"it is not JSON: {reason}"
         elif isinstance(error, RecursionError):
@@ -230,15 +231,21 @@ def write_csv(rows: Iterable[Sequence[Any]], path: Path | str) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:
-        cells = map(str, row)
-        writer.writerow(f"'{cell}" if _GUARDED.match(cell) else cell for cell in cells)
+        writer.writerow(_written(str(cell)) for cell in row)
     write_text(text.getvalue(), path)
 
 
+def _written(entry: str) -> str:
+    """An entry as it stands in a table."""
+    cell = _ODD.sub(lambda odd: f"\\u{ord(odd[0]):04x}", entry)
+    return f"'{cell}" if _GUARDED.match(cell) else cell
+
+
 def _entry(cell: str) -> str:
-    """An entry of a table as it was before it was written."""
-    cell = _ODD_BYTE.sub(lambda byte: chr(int(byte[1], 16)), cell.strip())
-    return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
+    """An entry as it was before it was written."""
+    cell = cell.strip()
+    cell = cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
+    return _ESCAPED.sub(lambda code: chr(int(code[1], 16)), cell)
 
 
 def read_table(
@@ -258,9 +265,8 @@ def read_table(
     Raises:
         FrugalsegError: the file cannot be read, or a column is missing.
     """
-    advice = "Save it as a table (CSV) in UTF-8."
-    text = io.StringIO(read_text(path, advice), newline="")
-    with _reading(path, advice):
+    text = io.StringIO(read_text(path), newline="")
+    with _reading(path, "It must be a table (CSV)."):
         reader = csv.reader(text)
         lines = [(reader.line_num, [_entry(cell) for cell in line]) for line in reader]
     header = [name.lower() for name in lines[0][1]] if lines else []

@@ -261,10 +261,10 @@ def load_weights(model: "nn.Module", path: Path) -> None:
         FrugalsegError: the file is damaged, or does not fit the model.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        tensors = load_file(path)
+        tensors = load(path.read_bytes())  # load_file fails on names that are not UTF-8
     except (SafetensorError, OSError, ValueError) as error:
         said = " ".join(str(error).split())
         raise FrugalsegError(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from frugalseg.augment.views import prediction_view, transformed_views
@@ -110,7 +110,7 @@ class FrozenFeatures:
 def _read_piece(path: Path) -> Tensor | None:
     """The features in a file; None if it is missing or damaged."""
     try:
-        kept: Tensor = load_file(path)["features"]
+        kept: Tensor = load(path.read_bytes())["features"]
     except (SafetensorError, OSError, KeyError):
         return None
     return kept
