@@ -296,12 +296,17 @@ def _launch(
     """
     from frugalseg._option_file import read_option_file
 
-    try:
-        app.config = () if config is None else (read_option_file(config, app),)
-        return app(tokens)
-    except KeyboardInterrupt as stop:
-        goes_on = bool(tokens) and tokens[0] in RESUMING
-        raise KeyboardInterrupt("; the same command goes on from here" * goes_on) from stop
+    with console.signals_interrupting() as received:
+        try:
+            app.config = () if config is None else (read_option_file(config, app),)
+            return app(tokens)
+        except BaseException as stop:  # a library may turn the interruption into another error
+            if not received and not isinstance(stop, KeyboardInterrupt):
+                raise
+            goes_on = bool(tokens) and tokens[0] in RESUMING
+            hint = "; the same command goes on from here" * goes_on
+            sys.stderr.write(f"frugalseg: interrupted{hint}.\n")
+            sys.exit(128 + (received or [signal.SIGINT])[0])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -313,13 +318,8 @@ def main(arguments: list[str] | None = None) -> None:
     console.show()
     if isinstance(sys.stdout, io.TextIOWrapper):  # names need not fit the terminal's encoding
         sys.stdout.reconfigure(errors="backslashreplace")
-    with console.signals_interrupting() as received:
-        try:
-            with ending_in_a_sentence(CycloptsError):
-                app.meta(arguments)
-        except KeyboardInterrupt as stop:
-            sys.stderr.write(f"frugalseg: interrupted{''.join(map(str, stop.args))}.\n")
-            sys.exit(128 + (received or [signal.SIGINT])[0])
+    with ending_in_a_sentence(CycloptsError):
+        app.meta(arguments)
 
 
 if __name__ == "__main__":

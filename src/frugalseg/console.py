@@ -58,7 +58,7 @@ def track(items: Iterable[Item], unit: str, total: int | None = None) -> Iterato
 
 @contextmanager
 def signals_interrupting() -> Iterator[list[int]]:
-    """While it lasts, SIGTERM raises KeyboardInterrupt as Ctrl-C does; a second one kills.
+    """While it lasts, Ctrl-C and SIGTERM raise KeyboardInterrupt; a second one ends the process.
 
     Yields:
         A list that holds the signal once it has come.
@@ -73,8 +73,10 @@ def signals_interrupting() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():  # only it may catch signals
         yield received
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield received
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
