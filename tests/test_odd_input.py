@@ -103,10 +103,15 @@ YAML = {
     "deep lists": ("seed: " + "[" * DEEP, "nested too deeply"),
     "deep mappings": ("{a: " * DEEP, "nested too deeply"),
     "deep lines": ("\n".join(" " * i + "a:" for i in range(500)), "nested too deeply"),
-    "aliases": (ALIASES, "it has an alias (*): write the value itself"),
+    "aliases": (ALIASES, "it has an alias (*) or a tag (!): write the plain"),
     "itself": ("segment: &a\n  seed: *a\n", "it has an alias"),
     "a huge number": ("segment:\n  seed: " + "9" * 10_000, "cannot be read"),
-    "a tag": ("segment: !!python/object/apply:os.system [true]", "could not determine"),
+    "a tag that does not fit": ("segment: !!bool x", "it has an alias (*) or a tag (!)"),
+    "a key twice": ("segment:\n  seed: 1\n  seed: 2\n", "'seed' is given twice: keep one"),
+    "a tag": (
+        "segment: !!python/object/apply:os.system [true]",
+        "it has an alias (*) or a tag (!)",
+    ),
     "no text": ("\0\1", "cannot be read"),
 }
 

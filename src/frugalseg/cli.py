@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from frugalseg import __version__, console
 from frugalseg.engine.config import Names, SizeOption, TrainingConfig, help_of
-from frugalseg.errors import FrugalsegError, ending_in_a_sentence
+from frugalseg.errors import FrugalsegError, ending_in_a_sentence, printable
 from frugalseg.tasks import CONFIGS
 
 app = App(
@@ -29,6 +29,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.meta.suppress_keyboard_interrupt = False
+Paths = Annotated[list[Path], Parameter(json_list=False)]  # names may begin with a bracket
 # commands that resume after an interruption
 RESUMING = (*CONFIGS, "prepare", "demo")
 prepare = App(name="prepare", help="Make a folder of images and masks from a published data set.")
@@ -75,7 +76,7 @@ def suggest(run: Path, /, *, number: int = 20, out: Path | None = None) -> None:
 
 @app.command
 def predict(
-    run: Path, images: list[Path], /, *, out: Path | None = None, masks: str | None = None
+    run: Path, images: Paths, /, *, out: Path | None = None, masks: str | None = None
 ) -> None:
     """Label every pixel of new images, or assign new images to clusters, by a finished run.
 
@@ -129,7 +130,7 @@ def evaluate(
 
 @app.command
 def compare(
-    runs: list[Path],
+    runs: Paths,
     /,
     *,
     split: str | None = None,
@@ -203,10 +204,8 @@ def check(
     """
     from frugalseg.data.check import check_folder, format_report
 
-    report = check_folder(
-        folder, classes=classes, ignore=ignore, mapping=mapping, images=images, masks=masks
-    )
-    print(format_report(report))
+    report = check_folder(folder, classes=classes, ignore=ignore, mapping=mapping)
+    print(printable(format_report(report)))
     if report.problems:
         count = len(report.problems)
         raise FrugalsegError(f"{folder} has {count} problem{'s' * (count > 1)} (above).")

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from frugalseg.errors import printable
+
 Item = TypeVar("Item")
 
 log = logging.getLogger("frugalseg")
@@ -23,7 +25,7 @@ class _ToStandardError(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         before = "frugalseg: " if record.levelno >= logging.WARNING else ""
-        sys.stderr.write(f"{before}{record.getMessage()}\n")
+        sys.stderr.write(f"{before}{printable(record.getMessage())}\n")
 
 
 _handler = _ToStandardError()

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -109,25 +110,33 @@ def parse_yaml(text: str) -> Any:
     """The plain values in a YAML text.
 
     Raises:
-        ValueError, yaml.YAMLError: it is not YAML, holds aliases, or is nested too deeply.
+        ValueError, yaml.YAMLError: it is not YAML, holds aliases or tags, is nested too deeply, or
+            gives a key twice.
     """
     return yaml.load(text, _PlainLoader)
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Refuses what a short text can make huge: aliases, and nesting without end."""
+    """Refuses what may grow without end or fail (aliases, tags, depth), and keys given twice."""
 
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("it has an alias (*): write the value itself")
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or event.tag:
+            raise yaml.YAMLError("it has an alias (*) or a tag (!): write the plain value")
         self.depth += 1
         if self.depth > _YAML_DEPTH:
             raise yaml.YAMLError("it is nested too deeply")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [str(key.value) for key, _ in node.value]
+        if twice := next((key for key, count in Counter(keys).items() if count > 1), None):
+            raise yaml.YAMLError(f"{twice!r} is given twice: keep one")
+        return super().construct_mapping(node, deep)
 
 
 @contextmanager
@@ -146,9 +155,10 @@ def atomic_replace(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)  # noqa: PTH105 - replaces an existing file on every system
     except OSError as error:
+        taken = isinstance(error, FileExistsError)  # when the folder is to be made
+        reason = f"{path.parent} is a file" if taken else error.strerror or error
         raise FrugalsegError(
-            f"{path} cannot be written ({error.strerror or error}). "
-            "Choose another place or make room there."
+            f"{path} cannot be written ({reason}). Choose another place or make room there."
         ) from error
     finally:
         with suppress(OSError):  # the parent may not be a folder
@@ -248,15 +258,12 @@ def _entry(cell: str) -> str:
     return _ESCAPED.sub(lambda code: chr(int(code[1], 16)), cell)
 
 
-def read_table(
-    path: Path, columns: Sequence[str | tuple[str, ...]]
-) -> list[tuple[int, dict[str, str]]]:
-    """Read a table whose first line names its columns, separated by commas, semicolons or tabs.
+def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Read a table whose first line names its columns.
 
     Args:
-        path: the file, UTF-8 or UTF-16, or in the code page of Western Windows.
-        columns: names that must be among its columns; others are ignored. A tuple holds names of
-            the same column, and "" if it may be missing; its first name is used in the answer.
+        path: the file, UTF-8; commas, semicolons or tabs part the entries.
+        columns: names that must be among its columns; others are ignored.
 
     Returns:
         The number of each line and its entries, stripped and in Unicode's composed form (NFC), ""
@@ -265,9 +272,10 @@ def read_table(
     Raises:
         FrugalsegError: the file cannot be read, or a column is missing.
     """
-    text = io.StringIO(read_text(path), newline="")
-    with _reading(path, "It must be a table (CSV)."):
-        reader = csv.reader(text)
+    text = read_text(path)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)  # as spreadsheets write them
+    with _reading(path, "It must be a table (CSV): is a quotation mark left open?"):
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         lines = [(reader.line_num, [_entry(cell) for cell in line]) for line in reader]
     header = [name.lower() for name in lines[0][1]] if lines else []
     alternatives = [(column,) if isinstance(column, str) else column for column in columns]
@@ -317,7 +325,10 @@ def read_json_lines(path: Path | str) -> list[dict[str, Any]]:
     lines = []
     for number, text in enumerate(texts, 1):
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
+            if not isinstance(line, dict):
+                raise ValueError("no object")
+            lines.append(line)
         except (ValueError, RecursionError) as error:
             if number == len(texts):
                 break

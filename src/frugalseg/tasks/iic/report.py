@@ -244,7 +244,10 @@ def agreement_table(assignments: Mapping[str, Mapping[str, int]]) -> Agreement:
     values: dict[tuple[int, int], float | None] = {}
     for i, j in itertools.combinations(range(len(runs)), 2):
         names = sorted(runs[i].keys() & runs[j].keys())
-        first, second = (np.array([run[name] for name in names]) for run in (runs[i], runs[j]))
+        first, second = (
+            np.unique([run[name] for name in names], return_inverse=True)[1]
+            for run in (runs[i], runs[j])
+        )
         values[i, j] = None
         if len(names) > 1:
             counts = confusion(first, second, int(first.max()) + 1, int(second.max()) + 1)
