@@ -28,6 +28,16 @@ def test_tables_are_written_whole(tmp_path: Path) -> None:
         write_csv([], tmp_path / "new" / "table.csv" / "x.csv")
 
 
+def test_tables_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    for text in ("\ufefffile;label\r\na,b;1\r\n", "file\tlabel\na,b\t1", 'File, label\r"a,b", 1\r'):
+        path.write_text(text, "utf-8", newline="")
+        assert read_table(path, ("file", "label")) == [(2, {"file": "a,b", "label": "1"})]
+    path.write_text('file,label\na,"b\nc,d\n')
+    with pytest.raises(FrugalsegError, match="is a quotation mark left open"):
+        read_table(path, ("file",))
+
+
 def test_tables_give_every_entry_back(tmp_path: Path) -> None:
     odd = ["=1+1", "-7.png", "@a", "+", "'=q", "''-x", "-7", "'-7", "'", " lead", "a,b", '"', "a;b"]
     odd += ["a\nb", "\r", "\tx", "\x00", "b\udce4r", r"\udce4", r"\u005cu0041", r"\u", "\\", "ü😀"]

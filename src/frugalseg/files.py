@@ -64,6 +64,7 @@ def _reading(path: Path, advice: str) -> Iterator[None]:
         reason = " ".join(str(error).split())
         if isinstance(error, OSError):
             reason = error.strerror or reason
+            advice = advice if isinstance(error, FileNotFoundError) else ""
         elif isinstance(error, UnicodeDecodeError):
             reason = "it is not UTF-8: save it as UTF-8"
         elif isinstance(error, json.JSONDecodeError):

@@ -265,7 +265,7 @@ def load_weights(model: "nn.Module", path: Path) -> None:
 
     try:
         tensors = load(path.read_bytes())  # load_file fails on names that are not UTF-8
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, ValueError) as error:
         said = " ".join(str(error).split())
         raise FrugalsegError(
             f"{path} is not a whole safetensors file ({said}). Train the run again."
