@@ -191,3 +191,6 @@ def test_odd_names_of_scenes(here: Path) -> None:
     assert files(Path("regions/regions.csv")) == {f"{name}.png" for name in NAMES}
     assert {path.stem for path in Path("regions/labels").iterdir()} == set(NAMES)
     assert "\\udce4" in Path("regions/report.html").read_text("utf-8")
+    run = Path(os.fsdecode(b"$\\x$ \xe4"))
+    run.symlink_to(here / "trained")
+    done("sampling", data / "images" / "-7.png", "--run", run, "--out", run.with_suffix(".svg"))

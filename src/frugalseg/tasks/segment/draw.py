@@ -14,7 +14,7 @@ from frugalseg.data.classes import read_classes
 from frugalseg.data.images import read_image
 from frugalseg.data.masks import read_mask, read_statistics
 from frugalseg.engine.config import Size
-from frugalseg.errors import FrugalsegError
+from frugalseg.errors import FrugalsegError, printable
 from frugalseg.files import atomic_write, folder_name, write_text
 from frugalseg.models.samplers import default_thumbnail
 from frugalseg.reports.html import render
@@ -154,7 +154,7 @@ def _figure(panels: Mapping[str, Picture], file_format: str) -> bytes:
             each.set_axis_off()
         for each, (title, panel) in zip(axes, panels.items(), strict=False):
             each.imshow(panel)
-            each.set_title(title, fontsize=11)
+            each.set_title(printable(title), fontsize=11, parse_math=False)
         file = io.BytesIO()
         metadata = {"Date": None} if file_format == "svg" else None
         figure.savefig(file, format=file_format, metadata=metadata)
