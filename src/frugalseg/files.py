@@ -75,7 +75,7 @@ def _reading(path: Path, advice: str) -> Iterator[None]:
 
 
 def read_text(path: Path | str, advice: str = "", limit: int = _LIMIT) -> str:
-    """Read a file of UTF-8 text.
+    """Read a text: UTF-8, UTF-16 with its mark, or else the code page of Western Windows.
 
     Args:
         path: the file.
@@ -83,14 +83,23 @@ def read_text(path: Path | str, advice: str = "", limit: int = _LIMIT) -> str:
         limit: its greatest size in bytes.
 
     Raises:
-        FrugalsegError: it is missing, no file, too large, or not UTF-8.
+        FrugalsegError: it is missing, no file, too large, or no text.
     """
     path = Path(path)
     with _reading(path, advice), regular_file(path).open("rb") as file:
         content = file.read(limit + 1)
         if len(content) > limit:
             raise ValueError(f"it has more than {limit:,} bytes")
+        return _decode(content)
+
+
+def _decode(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
         return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
 
 
 def read_json(path: Path | str, advice: str = "") -> Any:
@@ -256,15 +265,18 @@ def _entry(cell: str) -> str:
     """An entry as it was before it was written."""
     cell = cell.strip()
     cell = cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
-    return _ESCAPED.sub(lambda code: chr(int(code[1], 16)), cell)
+    return normalize("NFC", _ESCAPED.sub(lambda code: chr(int(code[1], 16)), cell))
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Read a table whose first line names its columns.
+def read_table(
+    path: Path, columns: Sequence[str | tuple[str, ...]]
+) -> list[tuple[int, dict[str, str]]]:
+    """Read a table whose first line names its columns, separated by commas, semicolons or tabs.
 
     Args:
-        path: the file, UTF-8; commas, semicolons or tabs part the entries.
-        columns: names that must be among its columns; others are ignored.
+        path: the file.
+        columns: names that must be among its columns; others are ignored. A tuple holds names of
+            the same column, and "" if it may be missing; its first name is used in the answer.
 
     Returns:
         The number of each line and its entries, stripped and in Unicode's composed form (NFC), ""
@@ -296,20 +308,6 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, 
         for number, line in lines[1:]
         if any(line)
     ]
-
-
-def decode(content: bytes) -> str:
-    """Decode a text: UTF-8, UTF-16 with its mark, or else the code page of Western Windows.
-
-    Raises:
-        UnicodeDecodeError: it is none of these.
-    """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252")
 
 
 def read_json_lines(path: Path | str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from frugalseg.console import log
 from frugalseg.data.formats.image_folder import open_files
 from frugalseg.data.image_set import ImageSet
+from frugalseg.data.listing import normal_name
 from frugalseg.engine.results import Result, ResultKind, make_result, write_result
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table, same_path
@@ -95,7 +96,7 @@ def _scored_images(run: FinetuneRun, images: ImageSet, split: str) -> Indices:
     known = np.intersect1d(indices, images.labelled)
     if own:
         used = _use_of_labels(run.dir.path / "labels.csv")
-        uses = [used.get(images.names[i], "") for i in known.tolist()]
+        uses = [used.get(normal_name(images.names[i]), "") for i in known.tolist()]
         kept = [use == "score" if held_out else use != "training" for use in uses]
         known = known[np.array(kept, bool)]
     if not len(known):
