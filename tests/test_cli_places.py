@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -144,13 +145,24 @@ PLACES = {
         (("check", "data"), False),
     ],
 )
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_only_what_goes_on_is_said_to(
-    words: tuple[str, ...], goes_on: bool, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...],
+    goes_on: bool,
+    number: signal.Signals,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupt(*arguments: object, **options: object) -> None:
-        raise KeyboardInterrupt
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt as stop:
+            if number == signal.SIGTERM:  # libraries do this
+                raise ImportError("half imported") from stop
+            raise
 
+    before = signal.getsignal(number)
     target = PLACES.get(words[0], f"frugalseg.tasks.base.{words[0]}")
     monkeypatch.setattr(target, interrupt)
     hint = "; the same command goes on from here" if goes_on else ""
-    assert cli(*words) == Answer(130, "", f"frugalseg: interrupted{hint}.\n")
+    assert cli(*words) == Answer(128 + number, "", f"frugalseg: interrupted{hint}.\n")
+    assert signal.getsignal(number) is before

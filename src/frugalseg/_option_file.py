@@ -7,6 +7,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Dict
 
 from frugalseg.errors import FrugalsegError
+from frugalseg.files import read_yaml
 from frugalseg.registry import did_you_mean
 
 
@@ -24,13 +25,7 @@ def read_option_file(path: Path, app: App) -> Dict:
         FrugalsegError: the file cannot be read, or a key in one of its sections is neither a
             command nor an option of its command.
     """
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise FrugalsegError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-    return Dict(_sections(path, app, values, ()), source=str(path))
+    return Dict(_sections(path, app, read_yaml(path), ()), source=str(path))
 
 
 def _sections(path: Path, app: App, values: Any, above: tuple[str, ...]) -> dict[str, Any]:

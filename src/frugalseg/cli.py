@@ -3,6 +3,8 @@
 The training commands are made from the configurations of the tasks.
 """
 
+import io
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from frugalseg import __version__, console
 from frugalseg.engine.config import Names, SizeOption, TrainingConfig, help_of
-from frugalseg.errors import FrugalsegError, ending_in_a_sentence
+from frugalseg.errors import FrugalsegError, ending_in_a_sentence, printable
 from frugalseg.tasks import CONFIGS
 
 app = App(
@@ -27,6 +29,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.meta.suppress_keyboard_interrupt = False
+Paths = Annotated[list[Path], Parameter(json_list=False)]  # names may begin with a bracket
 # commands that resume after an interruption
 RESUMING = (*CONFIGS, "prepare", "demo")
 prepare = App(name="prepare", help="Make a folder of images and masks from a published data set.")
@@ -73,7 +76,7 @@ def suggest(run: Path, /, *, number: int = 20, out: Path | None = None) -> None:
 
 @app.command
 def predict(
-    run: Path, images: list[Path], /, *, out: Path | None = None, masks: str | None = None
+    run: Path, images: Paths, /, *, out: Path | None = None, masks: str | None = None
 ) -> None:
     """Label every pixel of new images, or assign new images to clusters, by a finished run.
 
@@ -127,7 +130,7 @@ def evaluate(
 
 @app.command
 def compare(
-    runs: list[Path],
+    runs: Paths,
     /,
     *,
     split: str | None = None,
@@ -201,10 +204,8 @@ def check(
     """
     from frugalseg.data.check import check_folder, format_report
 
-    report = check_folder(
-        folder, classes=classes, ignore=ignore, mapping=mapping, images=images, masks=masks
-    )
-    print(format_report(report))
+    report = check_folder(folder, classes=classes, ignore=ignore, mapping=mapping)
+    print(printable(format_report(report)))
     if report.problems:
         count = len(report.problems)
         raise FrugalsegError(f"{folder} has {count} problem{'s' * (count > 1)} (above).")
@@ -294,12 +295,17 @@ def _launch(
     """
     from frugalseg._option_file import read_option_file
 
-    try:
-        app.config = () if config is None else (read_option_file(config, app),)
-        return app(tokens)
-    except KeyboardInterrupt as stop:
-        goes_on = bool(tokens) and tokens[0] in RESUMING
-        raise KeyboardInterrupt("; the same command goes on from here" * goes_on) from stop
+    with console.signals_interrupting() as received:
+        try:
+            app.config = () if config is None else (read_option_file(config, app),)
+            return app(tokens)
+        except BaseException as stop:  # a library may turn the interruption into another error
+            if not received and not isinstance(stop, KeyboardInterrupt):
+                raise
+            goes_on = bool(tokens) and tokens[0] in RESUMING
+            hint = "; the same command goes on from here" * goes_on
+            sys.stderr.write(f"frugalseg: interrupted{hint}.\n")
+            sys.exit(128 + (received or [signal.SIGINT])[0])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -309,12 +315,10 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: words of the command; by default those of this process.
     """
     console.show()
-    try:
-        with ending_in_a_sentence(CycloptsError):
-            app.meta(arguments)
-    except KeyboardInterrupt as stop:
-        sys.stderr.write(f"frugalseg: interrupted{''.join(map(str, stop.args))}.\n")
-        sys.exit(130)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names need not fit the terminal's encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
+    with ending_in_a_sentence(CycloptsError):
+        app.meta(arguments)
 
 
 if __name__ == "__main__":

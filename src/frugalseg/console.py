@@ -5,9 +5,14 @@ lines go to standard error, and progress bars too if it is a terminal.
 """
 
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from frugalseg.errors import printable
 
 Item = TypeVar("Item")
 
@@ -20,7 +25,7 @@ class _ToStandardError(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         before = "frugalseg: " if record.levelno >= logging.WARNING else ""
-        sys.stderr.write(f"{before}{record.getMessage()}\n")
+        sys.stderr.write(f"{before}{printable(record.getMessage())}\n")
 
 
 _handler = _ToStandardError()
@@ -51,3 +56,29 @@ def track(items: Iterable[Item], unit: str, total: int | None = None) -> Iterato
 
     bar: Any = tqdm(items, unit=f" {unit}", total=total, disable=not shows_progress())
     yield from bar
+
+
+@contextmanager
+def signals_interrupting() -> Iterator[list[int]]:
+    """While it lasts, Ctrl-C and SIGTERM raise KeyboardInterrupt; a second one ends the process.
+
+    Yields:
+        A list that holds the signal once it has come.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        received.append(number)
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only it may catch signals
+        yield received
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield received
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

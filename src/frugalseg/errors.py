@@ -26,6 +26,11 @@ _REFUSALS = (
 )
 
 
+def printable(text: str) -> str:
+    """A text for a terminal: what a name may hold to steer or confuse it is shown as an escape."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
 def what_the_system_refused(error: OSError) -> str | None:
     """A sentence for the user about a file that the system refuses to open or write.
 
@@ -58,5 +63,5 @@ def ending_in_a_sentence(*more: type[Exception]) -> Iterator[None]:
             sentence = what_the_system_refused(error)
         if sentence is None:
             raise
-        sys.stderr.write(f"frugalseg: {' '.join(sentence.split())}\n")
+        sys.stderr.write(f"frugalseg: {printable(' '.join(sentence.split()))}\n")
         sys.exit(2)

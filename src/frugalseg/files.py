@@ -1,4 +1,9 @@
-"""Write files so that a crash or a full disk leaves the old file or none; handle many at a time."""
+"""Read files that may be anything; write them so that a crash or a full disk leaves the old one.
+
+In tables, bytes of a name that are not UTF-8 are written like ``\\udcff`` (here of 255), control
+characters like ``\\u000a``, and entries that a spreadsheet would take for a formula, or whose first
+space would be lost, behind an apostrophe; reading undoes all of it.
+"""
 
 import codecs
 import csv
@@ -6,8 +11,10 @@ import functools
 import io
 import json
 import os
+import re
 import secrets
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,11 +22,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import normalize
 
+import yaml
+
 from frugalseg.console import track
 from frugalseg.errors import FrugalsegError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+_LIMIT, _YAML_LIMIT = 1 << 30, 1 << 18  # bytes
+_YAML_DEPTH = 20
+_GUARDED = re.compile(r"'*( |[=+@-](?![\d.]+\Z))")
+_ESCAPED = re.compile(r"\\u([0-9a-f]{4})")
+_ODD = re.compile(r"[\x00-\x1f\x7f\udc80-\udcff]|\\(?=u[0-9a-f]{4})")
 
 
 def regular_file(path: Path) -> Path:
@@ -36,8 +51,102 @@ def regular_file(path: Path) -> Path:
     if not stat.S_ISREG(mode):
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
         kind = kinds.get(stat.S_IFMT(mode), "a device")
-        raise FrugalsegError(f"{path} is {kind}, not a file: name an ordinary file.")
+        raise FrugalsegError(f"{path} is {kind}, not a file: give an ordinary file.")
     return path
+
+
+@contextmanager
+def _reading(path: Path, advice: str) -> Iterator[None]:
+    """Turn what is wrong with a file into a sentence."""
+    try:
+        yield
+    except (OSError, ValueError, RecursionError, csv.Error, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        if isinstance(error, OSError):
+            reason = error.strerror or reason
+            advice = advice if isinstance(error, FileNotFoundError) else ""
+        elif isinstance(error, UnicodeDecodeError):
+            reason = "it is not UTF-8: save it as UTF-8"
+        elif isinstance(error, json.JSONDecodeError):
+            reason = f"it is not JSON: {reason}"
+        elif isinstance(error, RecursionError):
+            reason = "it is nested too deeply"
+        raise FrugalsegError(f"{path} cannot be read ({reason}). {advice}".strip()) from error
+
+
+def read_text(path: Path | str, advice: str = "", limit: int = _LIMIT) -> str:
+    """Read a text: UTF-8, UTF-16 with its mark, or else the code page of Western Windows.
+
+    Args:
+        path: the file.
+        advice: a sentence that says what to do if it cannot be read.
+        limit: its greatest size in bytes.
+
+    Raises:
+        FrugalsegError: it is missing, no file, too large, or no text.
+    """
+    path = Path(path)
+    with _reading(path, advice), regular_file(path).open("rb") as file:
+        content = file.read(limit + 1)
+        if len(content) > limit:
+            raise ValueError(f"it has more than {limit:,} bytes")
+        return _decode(content)
+
+
+def _decode(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
+
+
+def read_json(path: Path | str, advice: str = "") -> Any:
+    """Read a JSON file; the arguments and errors are those of :func:`read_text`."""
+    text = read_text(path, advice)
+    with _reading(Path(path), advice):
+        return json.loads(text)
+
+
+def read_yaml(path: Path | str, advice: str = "") -> Any:
+    """Read a YAML file of plain values; the arguments and errors are those of :func:`read_text`."""
+    text = read_text(path, advice, _YAML_LIMIT)
+    with _reading(Path(path), advice):
+        return parse_yaml(text)
+
+
+def parse_yaml(text: str) -> Any:
+    """The plain values in a YAML text.
+
+    Raises:
+        ValueError, yaml.YAMLError: it is not YAML, holds aliases or tags, is nested too deeply, or
+            gives a key twice.
+    """
+    return yaml.load(text, _PlainLoader)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Refuses what may grow without end or fail (aliases, tags, depth), and keys given twice."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or event.tag:
+            raise yaml.YAMLError("it has an alias (*) or a tag (!): write the plain value")
+        self.depth += 1
+        if self.depth > _YAML_DEPTH:
+            raise yaml.YAMLError("it is nested too deeply")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [str(key.value) for key, _ in node.value]
+        if twice := next((key for key, count in Counter(keys).items() if count > 1), None):
+            raise yaml.YAMLError(f"{twice!r} is given twice: keep one")
+        return super().construct_mapping(node, deep)
 
 
 @contextmanager
@@ -56,9 +165,10 @@ def atomic_replace(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)  # noqa: PTH105 - replaces an existing file on every system
     except OSError as error:
+        taken = isinstance(error, FileExistsError)  # when the folder is to be made
+        reason = f"{path.parent} is a file" if taken else error.strerror or error
         raise FrugalsegError(
-            f"{path} cannot be written ({error.strerror or error}). "
-            "Choose another place or make room there."
+            f"{path} cannot be written ({reason}). Choose another place or make room there."
         ) from error
     finally:
         with suppress(OSError):  # the parent may not be a folder
@@ -101,6 +211,19 @@ def atomic_write(content: bytes | memoryview, path: Path | str) -> None:
         temporary.write_bytes(content)
 
 
+def write_text(text: str, path: Path | str) -> None:
+    """Write a text as UTF-8, atomically; of names that are not UTF-8 the odd bytes are escaped.
+
+    Args:
+        text: the content of the file.
+        path: the file; missing folders are made, an older file is replaced.
+
+    Raises:
+        FrugalsegError: the file cannot be written; an older one is left as it was.
+    """
+    atomic_write(text.encode("utf-8", "backslashreplace"), path)
+
+
 def write_json(value: Any, path: Path | str) -> None:
     """Write plain data as JSON, atomically.
 
@@ -112,7 +235,7 @@ def write_json(value: Any, path: Path | str) -> None:
         ValueError: a number is not finite.
         FrugalsegError: the file cannot be written; an older one is left as it was.
     """
-    atomic_write((json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), path)
+    write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", path)
 
 
 def write_csv(rows: Iterable[Sequence[Any]], path: Path | str) -> None:
@@ -126,8 +249,23 @@ def write_csv(rows: Iterable[Sequence[Any]], path: Path | str) -> None:
         FrugalsegError: the file cannot be written; an older one is left as it was.
     """
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    atomic_write(text.getvalue().encode(), path)
+    writer = csv.writer(text, lineterminator="\n")
+    for row in rows:
+        writer.writerow(_written(str(cell)) for cell in row)
+    write_text(text.getvalue(), path)
+
+
+def _written(entry: str) -> str:
+    """An entry as it stands in a table."""
+    cell = _ODD.sub(lambda odd: f"\\u{ord(odd[0]):04x}", entry)
+    return f"'{cell}" if _GUARDED.match(cell) else cell
+
+
+def _entry(cell: str) -> str:
+    """An entry as it was before it was written."""
+    cell = cell.strip()
+    cell = cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
+    return normalize("NFC", _ESCAPED.sub(lambda code: chr(int(code[1], 16)), cell))
 
 
 def read_table(
@@ -136,7 +274,7 @@ def read_table(
     """Read a table whose first line names its columns, separated by commas, semicolons or tabs.
 
     Args:
-        path: the file, UTF-8 or UTF-16, or in the code page of Western Windows.
+        path: the file.
         columns: names that must be among its columns; others are ignored. A tuple holds names of
             the same column, and "" if it may be missing; its first name is used in the answer.
 
@@ -147,18 +285,11 @@ def read_table(
     Raises:
         FrugalsegError: the file cannot be read, or a column is missing.
     """
-    try:
-        content = decode(path.read_bytes())
-        first = content.partition("\n")[0]
-        separator = max(",;\t", key=first.count)
-        reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
-        lines = [
-            (reader.line_num, [normalize("NFC", entry.strip()) for entry in line])
-            for line in reader
-        ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise FrugalsegError(f"{path} cannot be read as a table ({reason}).") from error
+    text = read_text(path)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)  # as spreadsheets write them
+    with _reading(path, "It must be a table (CSV): is a quotation mark left open?"):
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        lines = [(reader.line_num, [_entry(cell) for cell in line]) for line in reader]
     header = [name.lower() for name in lines[0][1]] if lines else []
     alternatives = [(column,) if isinstance(column, str) else column for column in columns]
     places = {}
@@ -179,20 +310,6 @@ def read_table(
     ]
 
 
-def decode(content: bytes) -> str:
-    """Decode a text: UTF-8, UTF-16 with its mark, or else the code page of Western Windows.
-
-    Raises:
-        UnicodeDecodeError: it is none of these.
-    """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252")
-
-
 def read_json_lines(path: Path | str) -> list[dict[str, Any]]:
     """Read a file of JSON objects, one on each line.
 
@@ -202,15 +319,16 @@ def read_json_lines(path: Path | str) -> list[dict[str, Any]]:
     Raises:
         FrugalsegError: the file cannot be read, or an earlier line is not JSON.
     """
-    try:
-        texts = Path(path).read_text("utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise FrugalsegError(f"{path} cannot be read ({error.strerror or error}).") from error
+    with _reading(Path(path), ""):
+        texts = regular_file(Path(path)).read_text("utf-8", "replace").splitlines()
     lines = []
     for number, text in enumerate(texts, 1):
         try:
-            lines.append(json.loads(text))
-        except ValueError as error:
+            line = json.loads(text)
+            if not isinstance(line, dict):
+                raise ValueError("no object")
+            lines.append(line)
+        except (ValueError, RecursionError) as error:
             if number == len(texts):
                 break
             raise FrugalsegError(f"{path}, line {number}, is no JSON: remove this line.") from error

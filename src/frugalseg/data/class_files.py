@@ -1,13 +1,12 @@
 """Read the lines of class lists, also those that other tools write."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from frugalseg.data.palette import Colour, distinct_colours
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import decode, read_table
+from frugalseg.files import read_json, read_table, read_text
 
 # in the order in which they are looked for; the others than the first are of other tools
 CLASS_FILES = (
@@ -94,12 +93,8 @@ def _hex(colour: str) -> str:
 
 def _text_rows(path: Path) -> Rows:
     """The lines of a list that is no table."""
-    try:
-        lines = decode(path.read_bytes()).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FrugalsegError(f"{path} cannot be read as a class list ({error}).") from error
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         match = re.fullmatch(r"([^:]+):(\d+,\d+,\d+)(?::.*)?", line.strip())
@@ -118,7 +113,7 @@ def _text_rows(path: Path) -> Rows:
 def _supervisely(path: Path) -> list[dict[str, Any]]:
     """The classes in a meta.json, without the boxes and points; none if it is another file."""
     try:
-        classes = json.loads(path.read_bytes())["classes"]
+        classes = read_json(path)["classes"]
         return [c for c in classes if c["title"] and c.get("shape") not in ("rectangle", "point")]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (FrugalsegError, KeyError, TypeError, AttributeError):
         return []

@@ -69,7 +69,7 @@ def mapping_path(root: Path, mapping: Path | str) -> Path:
     """
     supplied = supplied_mappings()
     for path in (Path(mapping), root / mapping, supplied.get(str(mapping))):
-        if path is not None and path.is_file():
+        if path is not None and path.exists():
             return path
     raise FrugalsegError(
         f"{mapping}: there is no such mapping file, and none of this name is supplied "

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from frugalseg.data.listing import NAME_COLUMNS, normal_name
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import read_table
+from frugalseg.files import read_table, read_text
 
 SPLITS = ("train", "val", "test")
 IMAGE_FOLDERS = (
@@ -96,11 +96,5 @@ def _lists(folder: Path) -> dict[Path, str]:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """The names in a list, with their lines."""
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FrugalsegError(
-            f"{path} cannot be read as a list of names ({error}). Save it in UTF-8."
-        ) from error
-    names = [normal_name(line.strip()) for line in lines]
+    names = [normal_name(line.strip()) for line in read_text(path).splitlines()]
     return [(number, name) for number, name in enumerate(names, 1) if name]

@@ -20,6 +20,7 @@ import yaml
 from cyclopts import Parameter
 
 from frugalseg.errors import FrugalsegError
+from frugalseg.files import parse_yaml
 from frugalseg.registry import did_you_mean
 
 Size = tuple[int, int]
@@ -96,8 +97,8 @@ def setting(
 
 def option_value(value: Any) -> Any:
     """The value of an option of a network: text is read as YAML, lists become tuples."""
-    with contextlib.suppress(yaml.YAMLError):
-        value = yaml.safe_load(value) if isinstance(value, str) else value
+    with contextlib.suppress(yaml.YAMLError, ValueError):
+        value = parse_yaml(value) if isinstance(value, str) else value
     if isinstance(value, str):  # YAML reads 5e-4 as text
         with contextlib.suppress(ValueError):
             value = float(value)

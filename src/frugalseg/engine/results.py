@@ -15,7 +15,7 @@ from typing import Any
 from frugalseg.engine.config import TaskConfig
 from frugalseg.engine.environment import command_line, environment
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import write_json
+from frugalseg.files import read_json, write_json
 from frugalseg.reports.tables import markdown_table
 
 FORMAT = 1
@@ -145,14 +145,7 @@ def read_result(path: Path | str, kind: ResultKind) -> Result:
     """
     path = Path(path)
     again = "Evaluate the run again to make it."
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FrugalsegError(
-            f"{path}: the result cannot be read ({error.strerror or error}). {again}"
-        ) from error
-    except ValueError as error:
-        raise FrugalsegError(f"{path}: this is not a JSON file ({error}). {again}") from error
+    plain = read_json(path, again)
     if not isinstance(plain, dict) or plain.get("format") != FORMAT:
         raise FrugalsegError(f"{path}: this is not a result file of format {FORMAT}. {again}")
     if plain.get("task") != kind.task:

@@ -11,7 +11,6 @@ report.html          a page to look at
 checkpoints/         of an unfinished training
 """
 
-import json
 import os
 import shutil
 import typing
@@ -25,7 +24,15 @@ import yaml
 from frugalseg.engine.config import TaskConfig, TrainingConfig
 from frugalseg.engine.environment import environment, is_main_process
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import atomic_write, folder_name, read_json_lines, write_json
+from frugalseg.files import (
+    atomic_write,
+    folder_name,
+    read_json,
+    read_json_lines,
+    read_yaml,
+    write_json,
+    write_text,
+)
 
 if typing.TYPE_CHECKING:
     from torch import nn
@@ -74,11 +81,7 @@ class RunDir:
             raise FrugalsegError(f"{self}: there is no such run.")
         if not path.is_file():
             raise FrugalsegError(f"{self} is no run: it has no config.yaml.")
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-            said = " ".join(str(error).split())
-            raise FrugalsegError(f"{path} cannot be read ({said}).") from error
+        values = read_yaml(path)
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise FrugalsegError(
                 f"{path} was written by another version of frugalseg: train the run again."
@@ -122,12 +125,7 @@ class RunDir:
             FrugalsegError: it is missing or damaged.
         """
         path = self.path / "state.json"
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise FrugalsegError(
-                f"{self} is no complete run (state.json: {error}). Train it again."
-            ) from error
+        state = read_json(path, "Train the run again.")
         if not isinstance(state, dict) or not needs | {"finished"} <= state.keys():
             raise FrugalsegError(f"{path} lacks what a run needs. Train it again.")
         return state
@@ -239,7 +237,7 @@ class NewRun(RunDir):
             if new:
                 values = {"format": FORMAT, "task": self.asked.task, **self.asked.plain()}
                 text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-                atomic_write(text.encode(), self.path / "config.yaml")
+                write_text(text, self.path / "config.yaml")
             details = {**environment(), "seed": self.asked.seed}
             write_json(details, self.path / "environment.json")
         except FrugalsegError:
@@ -263,11 +261,11 @@ def load_weights(model: "nn.Module", path: Path) -> None:
         FrugalsegError: the file is damaged, or does not fit the model.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+        tensors = load(path.read_bytes())  # load_file fails on names that are not UTF-8
+    except (SafetensorError, ValueError) as error:
         said = " ".join(str(error).split())
         raise FrugalsegError(
             f"{path} is not a whole safetensors file ({said}). Train the run again."

@@ -30,7 +30,7 @@ from frugalseg.engine.environment import hardware, is_main_process
 from frugalseg.engine.module import StepModule
 from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import atomic_write, read_json_lines
+from frugalseg.files import atomic_write, read_json_lines, write_text
 
 _EXPECTED_WARNINGS = (  # about things that are intended here
     ".*does not have many workers.*",  # batches are prepared in our own threads
@@ -163,7 +163,7 @@ class _Metrics(Callback):
                 for line in read_json_lines(self.path)
                 if line["training"] != self.name or line["step"] <= trainer.global_step
             ]
-            atomic_write("".join(json.dumps(line) + "\n" for line in kept).encode(), self.path)
+            write_text("".join(json.dumps(line) + "\n" for line in kept), self.path)
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *rest: Any) -> None:
         self.total = self.total + outputs["loss"].detach()

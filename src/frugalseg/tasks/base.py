@@ -18,7 +18,7 @@ from frugalseg.engine.config import OWN, TrainingConfig
 from frugalseg.engine.environment import is_main_process
 from frugalseg.engine.results import Result, ResultKind, read_result, results_table, write_result
 from frugalseg.engine.run_dir import NewRun, RunDir
-from frugalseg.errors import FrugalsegError
+from frugalseg.errors import FrugalsegError, printable
 from frugalseg.files import folder_name, same_path, write_csv
 from frugalseg.registry import import_object
 from frugalseg.tasks import TASKS
@@ -375,7 +375,7 @@ def suggest(
         )
     out = folder / "to_label.csv" if out is None else Path(out)
     for name, why in suggested:
-        print(f"{name}\t{why}")
+        print(printable(f"{name}\t{why}"))
     rows = [{"file": name, "why": why} for name, why in suggested]
     columns = task.suggest_columns
     write_csv([columns, *([row.get(column, "") for column in columns] for row in rows)], out)

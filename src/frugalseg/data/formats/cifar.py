@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from frugalseg.data.formats.archives import read_archive
 from frugalseg.data.image_set import ImageFormat, ImageSet, array_set
 from frugalseg.errors import FrugalsegError
+from frugalseg.files import regular_file
 
 CIFAR10 = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -92,7 +93,7 @@ def _opened(root: Path, folder: str) -> Fetch | None:
     """A function that reads a batch by its name; None if there are no batches of this layout."""
     place = _batches(root, folder)
     if place is not None:
-        return lambda name: (place / name).read_bytes()
+        return lambda name: regular_file(place / name).read_bytes()
     archive = _archive(root, folder)
     if not archive.is_file():
         return None

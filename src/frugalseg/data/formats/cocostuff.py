@@ -24,7 +24,7 @@ from frugalseg.data.masks import encode_mask, read_raw, write_labels
 from frugalseg.data.palette import distinct_colours
 from frugalseg.data.samples import Sample, raise_problems
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import in_threads, read_table
+from frugalseg.files import in_threads, read_table, read_text
 
 SPLITS = {"train": "train2017", "val": "val2017"}
 THREE = ("sky-stuff", "plant-stuff", "ground-stuff")
@@ -165,10 +165,7 @@ def _names(lists: Sequence[Path]) -> set[str]:
     """The names in files with one name per line; a suffix .jpg is dropped."""
     names: set[str] = set()
     for path in lists:
-        try:
-            lines = path.read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError) as error:
-            raise FrugalsegError(f"{path} cannot be read as a list of names ({error}).") from error
+        lines = read_text(path, "It must be a list of names in UTF-8.").split()
         if not lines:
             raise FrugalsegError(f"{path}: the list is empty. Write one image name per line.")
         names.update(line.removesuffix(".jpg") for line in lines)

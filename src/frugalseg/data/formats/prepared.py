@@ -1,13 +1,12 @@
 """What preparing a data set shares: its folder, and resuming after an interruption."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from frugalseg.console import log
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import write_json
+from frugalseg.files import read_json, write_json
 
 STATE = "prepared.json"
 _FORMAT = 1
@@ -59,9 +58,9 @@ def _finished(out: Path, settings: Mapping[str, Any]) -> dict[str, int] | None:
             )
         return None
     try:
-        content = json.loads(state.read_text(encoding="utf-8"))
+        content = read_json(state)
         before, counts = dict(content["settings"]), content["images"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (FrugalsegError, ValueError, KeyError, TypeError) as error:
         raise FrugalsegError(
             f"{state} cannot be read: remove {out} and prepare it again."
         ) from error

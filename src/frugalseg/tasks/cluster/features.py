@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from frugalseg.augment.views import prediction_view, transformed_views
@@ -78,7 +79,7 @@ class FrozenFeatures:
         deciding: list[Any] = [config.backbone, config.pretrained, config.num_views]
         deciding += [dataclasses.asdict(config.views), str(self.images.root.resolve())]
         digest = hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode())
-        digest.update("\n".join(self.images.names[i] for i in self.indices).encode())
+        digest.update(os.fsencode("\n".join(self.images.names[i] for i in self.indices)))
         if not config.pretrained:  # the backbone's name does not tell its weights: a seed drew them
             digest.update(str(backbone).encode())
             for name, value in backbone.state_dict().items():
@@ -109,7 +110,7 @@ class FrozenFeatures:
 def _read_piece(path: Path) -> Tensor | None:
     """The features in a file; None if it is missing or damaged."""
     try:
-        kept: Tensor = load_file(path)["features"]
+        kept: Tensor = load(path.read_bytes())["features"]
     except (SafetensorError, OSError, KeyError):
         return None
     return kept

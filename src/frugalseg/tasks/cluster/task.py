@@ -11,7 +11,7 @@ from frugalseg.data.formats.image_folder import open_files
 from frugalseg.data.image_set import ImageSet, find_duplicates, refuse_equal_images
 from frugalseg.engine.results import Result, make_result, write_result
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import atomic_write
+from frugalseg.files import write_text
 from frugalseg.tasks.base import Files, Options, Task
 from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.data import config_to_score, open_data, resolve
@@ -154,7 +154,7 @@ def _write_answers(
         problems=images.problems,
         **report_fields(run, result, training, learned),
     )
-    atomic_write(cluster_page(report).encode(), out / "report.html")
+    write_text(cluster_page(report), out / "report.html")
     return result
 
 

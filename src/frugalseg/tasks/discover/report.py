@@ -15,7 +15,7 @@ from frugalseg.console import track
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.palette import region_colours
 from frugalseg.engine.results import Result
-from frugalseg.files import atomic_write
+from frugalseg.files import write_text
 from frugalseg.iic import one_to_one
 from frugalseg.metrics.confusion import Counts, adjusted_rand, confusion
 from frugalseg.reports.images import Picture, css_colour, overlay, picture, shrink, to_data_uri
@@ -131,7 +131,7 @@ def write_region_report(
         problems=data.problems,
         **report_fields(run, result, training),
     )
-    atomic_write(region_page(report).encode(), path)
+    write_text(region_page(report), path)
 
 
 def region_page(report: RegionReport) -> str:

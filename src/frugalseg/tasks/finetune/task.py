@@ -1,6 +1,5 @@
 """The task of teaching the network of a clustering to classify images, from labels."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +9,10 @@ from numpy.typing import NDArray
 from frugalseg.console import log
 from frugalseg.data.formats.image_folder import open_files
 from frugalseg.data.image_set import ImageSet
+from frugalseg.data.listing import normal_name
 from frugalseg.engine.results import Result, ResultKind, make_result, write_result
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import same_path
+from frugalseg.files import read_table, same_path
 from frugalseg.tasks.base import Files, Options, Task
 from frugalseg.tasks.cluster.data import config_to_score
 from frugalseg.tasks.cluster.export import write_choices
@@ -96,7 +96,7 @@ def _scored_images(run: FinetuneRun, images: ImageSet, split: str) -> Indices:
     known = np.intersect1d(indices, images.labelled)
     if own:
         used = _use_of_labels(run.dir.path / "labels.csv")
-        uses = [used.get(images.names[i], "") for i in known.tolist()]
+        uses = [used.get(normal_name(images.names[i]), "") for i in known.tolist()]
         kept = [use == "score" if held_out else use != "training" for use in uses]
         known = known[np.array(kept, bool)]
     if not len(known):
@@ -109,13 +109,7 @@ def _scored_images(run: FinetuneRun, images: ImageSet, split: str) -> Indices:
 
 def _use_of_labels(path: Path) -> dict[str, str]:
     """The use of each image's label, by the name of the image."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return {row["file"]: row["used"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, ValueError) as error:
-        raise FrugalsegError(
-            f"{path} cannot be read ({error}): it says which images were learned from."
-        ) from error
+    return {row["file"]: row["used"] for _, row in read_table(path, ("file", "used"))}
 
 
 def _labels(run: FinetuneRun, images: ImageSet) -> Indices:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from frugalseg.engine.results import Result, ResultKind, group_seeds, mean_and_range
-from frugalseg.files import atomic_write
+from frugalseg.files import write_text
 from frugalseg.metrics.confusion import adjusted_rand, confusion
 from frugalseg.reports.charts import History, compared_charts, count_chart, learning_charts
 from frugalseg.reports.html import render
@@ -227,7 +227,7 @@ def write_comparison(
         charts=compared_charts(histories or {}),
         results=results,
     )
-    atomic_write(page.encode(), path)
+    write_text(page, path)
 
 
 def agreement_table(assignments: Mapping[str, Mapping[str, int]]) -> Agreement:
@@ -244,7 +244,10 @@ def agreement_table(assignments: Mapping[str, Mapping[str, int]]) -> Agreement:
     values: dict[tuple[int, int], float | None] = {}
     for i, j in itertools.combinations(range(len(runs)), 2):
         names = sorted(runs[i].keys() & runs[j].keys())
-        first, second = (np.array([run[name] for name in names]) for run in (runs[i], runs[j]))
+        first, second = (
+            np.unique([run[name] for name in names], return_inverse=True)[1]
+            for run in (runs[i], runs[j])
+        )
         values[i, j] = None
         if len(names) > 1:
             counts = confusion(first, second, int(first.max()) + 1, int(second.max()) + 1)

@@ -14,8 +14,8 @@ from frugalseg.data.classes import read_classes
 from frugalseg.data.images import read_image
 from frugalseg.data.masks import read_mask, read_statistics
 from frugalseg.engine.config import Size
-from frugalseg.errors import FrugalsegError
-from frugalseg.files import atomic_write, folder_name
+from frugalseg.errors import FrugalsegError, printable
+from frugalseg.files import atomic_write, folder_name, write_text
 from frugalseg.models.samplers import default_thumbnail
 from frugalseg.reports.html import render
 from frugalseg.reports.images import Picture, draw_samples, overlay, picture, shrink
@@ -134,7 +134,7 @@ def write_sampling_figure(
     if suffix == ".html":
         pictures = [picture(title, panel) for title, panel in panels.items()]
         page = render("sampling.html", title="Where the samples lie", pictures=pictures)
-        atomic_write(page.encode(), path)
+        write_text(page, path)
     else:
         atomic_write(_figure(panels, suffix[1:]), path)
 
@@ -154,7 +154,7 @@ def _figure(panels: Mapping[str, Picture], file_format: str) -> bytes:
             each.set_axis_off()
         for each, (title, panel) in zip(axes, panels.items(), strict=False):
             each.imshow(panel)
-            each.set_title(title, fontsize=11)
+            each.set_title(printable(title), fontsize=11, parse_math=False)
         file = io.BytesIO()
         metadata = {"Date": None} if file_format == "svg" else None
         figure.savefig(file, format=file_format, metadata=metadata)

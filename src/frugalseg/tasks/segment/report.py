@@ -13,7 +13,7 @@ from frugalseg.data.masks import read_mask
 from frugalseg.data.samples import Sample
 from frugalseg.engine.results import Result, Value, group_seeds, mean_and_range, number_at
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import atomic_write
+from frugalseg.files import write_text
 from frugalseg.reports.charts import SERIES_COLOURS, Series, quality_chart
 from frugalseg.reports.html import render
 from frugalseg.reports.images import css_colour
@@ -128,7 +128,7 @@ def write_comparison(
         not_counted=list(dict.fromkeys(r.parts["cost"]["not_counted"] for r in results)),
         results=results,
     )
-    atomic_write(page.encode(), path)
+    write_text(page, path)
 
 
 def name_rows(groups: Sequence[list[Result]]) -> list[Row]:
