@@ -21,8 +21,6 @@ from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.model import Image, ImagePrediction, build_net, read_squares
 from frugalseg.tasks.finetune.config import FinetuneConfig
 
-STATE_KEYS = frozenset({"resolved", "clustering", "augment", "class_names"})
-
 
 @dataclass(frozen=True)
 class FinetuneRun:
@@ -106,13 +104,13 @@ def load_finetune_run(folder: Path | str, network: nn.Module | None = None) -> F
         FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
     """
     run = RunDir(folder)
-    asked, state = run.finished(FinetuneConfig, STATE_KEYS)
+    asked, state = run.finished(FinetuneConfig)
     path = str(run.path / "state.json")
     config = FinetuneConfig.from_values(state["resolved"], path)
     clustering = ClusterConfig.from_values(state["clustering"], path)
     augment = AugmentConfig(**state["augment"])
     names = tuple(state["class_names"])
     net = build_supervised(clustering, len(names), augment.size, config.hidden)
-    load_weights(net, run.weights)
+    load_weights(net, run.weights, state["weights"])
     net = net.to(default_device()).eval()
     return FinetuneRun(run, asked, config, clustering, augment, names, state, net)

@@ -217,13 +217,13 @@ def load_run(folder: Path | str, network: nn.Module | None = None) -> Run:
             segmenter must be handed in.
     """
     run = RunDir(folder)
-    asked, state = run.finished(SegmentConfig, {"resolved"})
+    asked, state = run.finished(SegmentConfig)
     config = SegmentConfig.from_values(state["resolved"], f"{run.path / 'state.json'}")
     if not (run.path / "classes.csv").is_file():
         raise FrugalsegError(f"{run} is no complete run: classes.csv is missing.")
     classes = read_classes(run.path / "classes.csv")
     model = build_model(config, classes.num_classes, pretrained=False, network=network)
-    load_weights(model, run.weights)
+    load_weights(model, run.weights, state["weights"])
     return Run(run, asked, config, classes, state, model.to(default_device()).eval())
 
 

@@ -1,0 +1,109 @@
+"""What a training learns from, in short: enough to say that it has changed since."""
+
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from frugalseg.data.image_mask_folder import ImageMaskFolder
+from frugalseg.data.image_set import ImageSet
+
+AnyData = ImageMaskFolder | ImageSet
+_SHOWN = 12  # class names in a sentence
+
+
+def fingerprint(data: AnyData) -> dict[str, Any]:
+    """Describe the data of a training. No image is read, so that many files take no time.
+
+    Args:
+        data: the open data.
+
+    Returns:
+        Plain values for JSON: "classes", each in words, in their order, and "images", for each name
+        its split, size and label, or the size of its mask's file, in words.
+    """
+    if isinstance(data, ImageSet):
+        return {"classes": list(data.class_names), "images": _of_set(data)}
+    listed = data.class_list
+    ids = frozenset() if listed is None else listed.ignored_ids
+    classes = [
+        f"{c.name} (id {c.id}{', a target' * c.target}{', ignored' * (c.id in ids)})"
+        for c in (() if listed is None else listed.classes)
+    ]
+    return {"classes": classes, "images": _of_folder(data)}
+
+
+def _of_folder(data: ImageMaskFolder) -> dict[str, str]:
+    images: dict[str, str] = {}
+    for split, samples in data.splits.items():
+        for sample in samples:
+            name = sample.image.relative_to(data.root).as_posix()
+            if name in images:  # a split such as "all" overlaps with the others
+                images[name] = f"{split}, {images[name]}"
+                continue
+            rows, columns = data.sizes[sample.image]
+            images[name] = f"{split}, {rows}x{columns}, {_bytes(sample.image)}"
+            images[name] += "" if sample.mask is None else f", mask {_bytes(sample.mask)}"
+    return images
+
+
+def _bytes(path: Path) -> str:
+    return f"{path.stat().st_size} bytes"
+
+
+def _of_set(data: ImageSet) -> dict[str, str]:
+    splits: dict[int, str] = {}
+    for split, indices in data.splits.items():
+        for i in indices.tolist():
+            splits[i] = f"{splits[i]}, {split}" if i in splits else split
+    images = {}
+    for i, (name, size) in enumerate(zip(data.names, data.sizes.tolist(), strict=True)):
+        words = [splits[i], "x".join(map(str, size))]
+        if data.digests:
+            words.append(f"content {data.digests[i].hex()[:8]}")
+        if data.labels is not None and data.labels[i] >= 0:
+            words.append(f"label {data.class_names[data.labels[i]]}")
+        images[name] = ", ".join(words)
+    return images
+
+
+def difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Say what has changed between two fingerprints, after "was begun with"; None if nothing has.
+
+    Args:
+        begun: the older fingerprint.
+        now: the newer one.
+    """
+    if begun["classes"] != now["classes"]:
+        old, new = _first_different(begun["classes"], now["classes"])
+        return f"the classes {old}; the data now have {new}"
+    old, new = begun["images"], now["images"]
+    words = {
+        "new": [name for name in new if name not in old],
+        "gone": [name for name in old if name not in new],
+    }
+    if words["new"] or words["gone"]:
+        few = "; ".join(f"{word}: {_few(names)}" for word, names in words.items() if names)
+        return f"{len(old)} images; the data now have {len(new)} ({few})"
+    changed = [name for name in new if new[name] != old[name]]
+    if changed:
+        first = changed[0]
+        return f"another {_few(changed)} (first {old[first]}; now {new[first]})"
+    return None
+
+
+def _first_different(old: Sequence[str], new: Sequence[str]) -> tuple[str, str]:
+    """Both lists in words; of long ones, what follows the entries that they share."""
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))))
+    start = same if max(len(old), len(new)) > _SHOWN else 0
+    texts = []
+    for names in (old, new):
+        shown = list(names[start : start + _SHOWN])
+        more = ["..."] if len(names) > start + _SHOWN else []
+        texts.append(", ".join((["..."] if start else []) + shown + more) or "none")
+    return texts[0], texts[1]
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return ", ".join(names[:2]) + more
