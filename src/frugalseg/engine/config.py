@@ -77,8 +77,8 @@ def setting(
     Args:
         default: its value if it is not set; None if the data decide.
         help_text: its meaning, shown by ``--help``.
-        at_least, above, at_most, below: limits of a number, or of each of several numbers. No
-            number may be larger than :data:`LARGEST`, unless one of these says so.
+        at_least, above, at_most, below: limits of a number, or of each number in a list or in
+            options. No number may be larger than :data:`LARGEST`, unless one of these says so.
         choices: the allowed names, such as those of a registry; ``--help`` lists them.
         names_run: whether runs that differ in it have different results. False for the places of
             files and for hardware: comparisons do not distinguish such runs.
@@ -261,7 +261,7 @@ class TrainingConfig(TaskConfig):
         "auto", "Number of devices, or auto.", names_run=False
     )
     nodes: typing.Annotated[int, Parameter(group=_HARDWARE)] = setting(
-        1, "Number of machines.", at_least=1, names_run=False
+        1, "Number of machines.", at_least=1, at_most=10_000, names_run=False
     )
 
     @classmethod
@@ -363,7 +363,7 @@ _WORDS: dict[Any, str] = {
     str: "text",
     bool: "true or false",
     type(None): "nothing",
-    Size: "rows x columns, such as 64x64",
+    Size: "rows x columns, each at least 2, such as 64x64",
 }
 
 

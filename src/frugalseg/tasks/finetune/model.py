@@ -14,7 +14,7 @@ from torch import nn
 from frugalseg.augment.config import AugmentConfig
 from frugalseg.augment.views import prediction_view
 from frugalseg.engine.environment import default_device
-from frugalseg.engine.run_dir import RunDir, load_weights
+from frugalseg.engine.run_dir import RunDir, finite_answer, load_weights
 from frugalseg.models.backbone import third_stage
 from frugalseg.models.heads import SupervisedNet
 from frugalseg.tasks.cluster.config import ClusterConfig
@@ -72,7 +72,7 @@ class FinetuneRun:
         mirrors = (False, True) if self.config.crops > 1 and self.augment.flip else (False,)
         pixels = pixels.to(self.net.backbone.mean.device)
         views = [prediction_view(pixels, self.augment, p, m) for p in placements for m in mirrors]
-        scores = torch.stack([self.net(view) for view in views]).mean(0)
+        scores = finite_answer(torch.stack([self.net(view) for view in views]).mean(0))
         answers: NDArray[np.float32] = scores.softmax(1).float().cpu().numpy()
         return answers
 

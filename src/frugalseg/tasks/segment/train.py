@@ -11,7 +11,7 @@ from frugalseg.console import log
 from frugalseg.data.classes import lack_of_classes, write_classes
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.engine.environment import is_main_process, seed_everything
-from frugalseg.engine.run_dir import RunDir, save_weights
+from frugalseg.engine.run_dir import RunDir, finite_answer, save_weights
 from frugalseg.engine.trainer import fit
 from frugalseg.errors import FrugalsegError
 from frugalseg.models.samplers import build_sampler
@@ -88,17 +88,26 @@ def _working_model(
     channels = 2 if model.needs_truth() else 3
     with torch.inference_mode():
         with _refusing_options(f"sampler {config.sampler} does not work", config):
-            phi = model.eval().place(torch.full((1, channels, *model.thumbnail), 0.5))
+            phi = finite_answer(
+                model.eval().place(torch.full((1, channels, *model.thumbnail), 0.5))
+            )
         with _refusing_options(f"segmenter {config.segmenter} does not work", config):
             model.score(torch.full((1, 3, *config.size), 0.5), phi)
     return model
+
+
+# what a network raises that is built from a list for a number, a negative width and the like
+_OF_OPTIONS = (
+    *(TypeError, ValueError, RuntimeError, ArithmeticError, LookupError),
+    *(AttributeError, AssertionError, MemoryError),
+)
 
 
 @contextlib.contextmanager
 def _refusing_options(problem: str, config: SegmentConfig) -> Iterator[None]:
     try:
         yield
-    except (TypeError, ValueError, RuntimeError, ZeroDivisionError, IndexError) as error:
+    except _OF_OPTIONS as error:
         rows, columns = config.thumbnail or (0, 0)
         raise FrugalsegError(
             f"The {problem} with these options on a thumbnail of {rows}x{columns} and "
