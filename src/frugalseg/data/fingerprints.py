@@ -1,5 +1,6 @@
 """What a training learns from, in short: enough to say that it has changed since."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -7,20 +8,23 @@ from typing import Any
 
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.image_set import ImageSet
+from frugalseg.data.layout import Sample
+from frugalseg.files import in_threads
 
 AnyData = ImageMaskFolder | ImageSet
-_SHOWN = 12  # class names in a sentence
+_SHOWN = 6  # class names in a sentence
+_ENDS = 4096  # bytes read at the beginning and at the end of a file
 
 
 def fingerprint(data: AnyData) -> dict[str, Any]:
-    """Describe the data of a training. No image is read, so that many files take no time.
+    """Describe the data of a training; of large files the beginning and the end are read alone.
 
     Args:
         data: the open data.
 
     Returns:
         Plain values for JSON: "classes", each in words, in their order, and "images", for each name
-        its split, size and label, or the size of its mask's file, in words.
+        its splits, size, content and label or mask, in words.
     """
     if isinstance(data, ImageSet):
         return {"classes": list(data.class_names), "images": _of_set(data)}
@@ -34,31 +38,33 @@ def fingerprint(data: AnyData) -> dict[str, Any]:
 
 
 def _of_folder(data: ImageMaskFolder) -> dict[str, str]:
-    images: dict[str, str] = {}
-    for split, samples in data.splits.items():
-        for sample in samples:
-            name = sample.image.relative_to(data.root).as_posix()
-            if name in images:  # a split such as "all" overlaps with the others
-                images[name] = f"{split}, {images[name]}"
-                continue
-            rows, columns = data.sizes[sample.image]
-            images[name] = f"{split}, {rows}x{columns}, {_bytes(sample.image)}"
-            images[name] += "" if sample.mask is None else f", mask {_bytes(sample.mask)}"
-    return images
+    splits: dict[Path, str] = {}
+    for split, samples in data.splits.items():  # a split such as "all" overlaps with the others
+        splits |= {s.image: f"{splits.get(s.image, '')}{split}, " for s in samples}
+
+    def words(sample: Sample) -> str:
+        size = "x".join(map(str, data.sizes[sample.image]))
+        mask = "" if sample.mask is None else f", mask of {_content(sample.mask)}"
+        return f"{splits[sample.image]}{size}, {_content(sample.image)}{mask}"
+
+    return dict(zip(data.names, in_threads(words, data.samples), strict=True))
 
 
-def _bytes(path: Path) -> str:
-    return f"{path.stat().st_size} bytes"
+def _content(path: Path) -> str:
+    """The size of a file, and a checksum of its ends: that of a PNG's pixels lies at the end."""
+    with path.open("rb") as file:
+        size, checksum = path.stat().st_size, zlib.crc32(file.read(_ENDS))
+        file.seek(max(0, size - _ENDS))
+        return f"{size} bytes ({zlib.crc32(file.read(), checksum):08x})"
 
 
 def _of_set(data: ImageSet) -> dict[str, str]:
     splits: dict[int, str] = {}
     for split, indices in data.splits.items():
-        for i in indices.tolist():
-            splits[i] = f"{splits[i]}, {split}" if i in splits else split
+        splits |= {i: f"{splits.get(i, '')}{split}, " for i in indices.tolist()}
     images = {}
     for i, (name, size) in enumerate(zip(data.names, data.sizes.tolist(), strict=True)):
-        words = [splits[i], "x".join(map(str, size))]
+        words = [splits[i] + "x".join(map(str, size))]
         if data.digests:
             words.append(f"content {data.digests[i].hex()[:8]}")
         if data.labels is not None and data.labels[i] >= 0:
@@ -88,14 +94,14 @@ def difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     changed = [name for name in new if new[name] != old[name]]
     if changed:
         first = changed[0]
-        return f"another {_few(changed)} (first {old[first]}; now {new[first]})"
+        return f"other contents of {_few(changed)} ({old[first]} then, {new[first]} now)"
     return None
 
 
 def _first_different(old: Sequence[str], new: Sequence[str]) -> tuple[str, str]:
-    """Both lists in words; of long ones, what follows the entries that they share."""
+    """Both lists in words; long ones begin with the last entry that they share."""
     same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))))
-    start = same if max(len(old), len(new)) > _SHOWN else 0
+    start = max(0, same - 1) if max(len(old), len(new)) > _SHOWN else 0
     texts = []
     for names in (old, new):
         shown = list(names[start : start + _SHOWN])

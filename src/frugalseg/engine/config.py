@@ -46,10 +46,17 @@ def parse_size(text: str | int | Sequence[str | int]) -> Size:
     return int(parts[0]), int(parts[1])
 
 
+def _size_of_words(_: Any, tokens: Sequence[Any]) -> Size:
+    try:
+        return parse_size([token.value for token in tokens])
+    except FrugalsegError as error:
+        raise ValueError(str(error)) from error  # cyclopts adds the name of the option
+
+
 SizeOption = typing.Annotated[
     Size,
     Parameter(
-        converter=lambda _, tokens: parse_size([t.value for t in tokens]),
+        converter=_size_of_words,
         n_tokens=1,
         accepts_keys=False,
         negative="",
