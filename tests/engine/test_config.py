@@ -173,7 +173,7 @@ def numbers(kind: type[TrainingConfig]) -> list[tuple[str, Any]]:
         (field.name, beyond[name](limit))
         for field in dataclasses.fields(kind)
         for name, limit in field.metadata["limits"].items()
-        if not isinstance(default_of(field), tuple) and "tuple" not in str(hints[field.name])
+        if not isinstance(default_of(field), tuple | dict) and "tuple" not in str(hints[field.name])
     ]
 
 

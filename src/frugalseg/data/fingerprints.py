@@ -8,7 +8,7 @@ from typing import Any
 
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.image_set import ImageSet
-from frugalseg.data.layout import Sample
+from frugalseg.data.samples import Sample
 from frugalseg.files import in_threads
 
 AnyData = ImageMaskFolder | ImageSet
@@ -47,7 +47,10 @@ def _of_folder(data: ImageMaskFolder) -> dict[str, str]:
         mask = "" if sample.mask is None else f", mask of {_content(sample.mask)}"
         return f"{splits[sample.image]}{size}, {_content(sample.image)}{mask}"
 
-    return dict(zip(data.names, in_threads(words, data.samples), strict=True))
+    paths = [sample.image for sample in data.samples]  # which may lie elsewhere
+    names = [(p.relative_to(data.root) if p.is_relative_to(data.root) else p) for p in paths]
+    described = in_threads(words, data.samples)
+    return {path.as_posix(): text for path, text in zip(names, described, strict=True)}
 
 
 def _content(path: Path) -> str:
