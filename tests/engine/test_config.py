@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import typing
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -117,6 +118,14 @@ def test_a_value_out_of_range_is_refused(name: str, value: Any, says: str) -> No
         Example(**{name: value}).check()
     assert str(refused.value).startswith(f"{name}=")
     assert says in str(refused.value)
+
+
+def test_values_given_in_python_get_their_types() -> None:
+    config = Example(size="8x16", data=Path("photos"))
+    config.check()
+    assert (config.size, config.data) == ((8, 16), "photos")
+    with pytest.raises(FrugalsegError, match=r"^count cannot be '3': it must be a whole number"):
+        Example(count="3").check()
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest() -> None:

@@ -173,7 +173,7 @@ class TaskConfig:
             ) from error
 
     def check(self, source: str | None = None) -> None:
-        """Refuse values of another type or out of range.
+        """Refuse values of another type or out of range; sizes may be text such as "64x64".
 
         Args:
             source: the file that holds the settings; None for options of a command or arguments in
@@ -184,6 +184,7 @@ class TaskConfig:
         """
         for field in dataclasses.fields(self):
             value = self._typed(field.name, getattr(self, field.name), source)
+            object.__setattr__(self, field.name, value)  # a size that was given as text in Python
             wrong = _out_of_range(value, field.metadata) if field.metadata else None
             if wrong is not None:
                 before = "" if source is None else f"{source}: "
