@@ -1,6 +1,7 @@
 """Over all tasks: runs and data that were changed by hand are refused in a sentence."""
 
 import copy
+import hashlib
 import json
 import math
 import re
@@ -148,6 +149,10 @@ def test_weights_that_are_not_finite(tmp_path: Path) -> None:
     with pytest.raises(FrugalsegError, match="is not as the training wrote it"):
         load_weights(layer, path, "another digest")
     torch.nn.init.constant_(layer.bias, torch.inf)
+    save_file(layer.state_dict(), path)
+    digest = hashlib.blake2b(path.read_bytes()).hexdigest()[:32]
+    with pytest.raises(FrugalsegError, match="holds weights that are not finite"):
+        load_weights(layer, path, digest)
     with pytest.raises(FrugalsegError, match=r"weights are not finite.* lower --learning-rate"):
         save_weights(layer, tmp_path / "other")
     assert not (tmp_path / "other").exists()
