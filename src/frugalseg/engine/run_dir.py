@@ -275,7 +275,11 @@ class RunDir:
             FrugalsegError: a number is not finite, or the file cannot be written.
         """
         assert self.asked is not None
-        sealed = {"asked": self.asked.plain(), "weights": _digest(self.weights.read_bytes()), "finished": True}
+        sealed = {
+            "asked": self.asked.plain(),
+            "weights": _digest(self.weights.read_bytes()),
+            "finished": True,
+        }
         self.write_state(state | sealed)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
