@@ -45,7 +45,7 @@ def num_clusters(
         folder = runs / f"{images.name}-auto-{seed}"
         log.info(f"== {folder.name}")
         _, run, _ = base.train_only(one, folder, data=images)
-        counts.append({"seed": seed, **run.state(frozenset({"counts"}))["counts"]})
+        counts.append({"seed": seed, **run.state()["counts"]})
     result = {
         "command": command_line(),
         "environment": environment(),

@@ -14,7 +14,7 @@ from PIL import Image
 from frugalseg.cli import app
 from frugalseg.data.images import image_size
 from frugalseg.demo.scenes import SCENE_CLASSES
-from tiny import TINY, cli, replace
+from tiny import TINY, cli, trained_with
 
 
 def test_check_says_what_a_folder_holds(scenes: Path) -> None:
@@ -108,7 +108,7 @@ def test_evaluate_compare_and_sampling(
 
     another = shutil.copytree(trained["density"], tmp_path / "another")
     shutil.rmtree(another / "results")
-    replace("config.yaml", "seed: 0", "seed: 5")(another)
+    trained_with(seed=5)(another)
     answer = cli("compare", trained["density"], another, "--images", "1", "--out", page)
     assert answer.code == 0, answer.err
     headings = re.findall(r'<p class="run">(.*?)</p>', page.read_text())

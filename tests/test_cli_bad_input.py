@@ -212,11 +212,11 @@ def weights_of_another(run: Path) -> None:
         (write("state.json", "{"), "state.json"),
         (write("state.json", "[]"), "state.json"),
         (write("config.yaml", "a: ["), "config.yaml cannot be read"),
-        (replace("config.yaml", "format: 2", "format: 99"), "another version"),
+        (replace("config.yaml", "format: 3", "format: 99"), "another version"),
         (replace("config.yaml", "steps:", "stepz:"), "stepz"),
-        (write("weights.safetensors", "no tensors"), "is not a whole safetensors file"),
-        (lambda run: truncate(run / "weights.safetensors"), "is not a whole safetensors file"),
-        (weights_of_another, "does not fit the run's config.yaml"),
+        (write("weights.safetensors", "no tensors"), "is not as the training wrote it"),
+        (lambda run: truncate(run / "weights.safetensors"), "is not as the training wrote it"),
+        (weights_of_another, "state.json has been changed"),
     ],
 )
 def test_spoiled_runs(

@@ -222,10 +222,10 @@ def test_images_that_cannot_be_divided(
         (remove("state.json"), "is not finished"),
         (write("state.json", "{"), "state.json"),
         (replace("config.yaml", "steps:", "stepz:"), "stepz"),
+        (replace("config.yaml", "seed: 0", "seed: 1"), "(seed: 0 then, 1 now)"),
         (replace("config.yaml", "task: discover", "task: cooking"), "cooking"),
-        (write("weights.safetensors", "no tensors"), "is not a whole safetensors file"),
-        (replace("state.json", '"width": 2', '"width": 3'), "does not fit the run's config.yaml"),
-        (replace("state.json", '"width": 2', '"wide": 2'), "has an unknown setting 'wide'"),
+        (write("weights.safetensors", "no tensors"), "is not as the training wrote it"),
+        (replace("state.json", '"width": 2', '"width": 3'), "state.json has been changed"),
     ],
 )
 def test_spoiled_runs(

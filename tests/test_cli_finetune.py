@@ -184,10 +184,10 @@ def test_labels_that_do_not_suffice(
         (remove("state.json"), "is not finished"),
         (remove("weights.safetensors"), "is not finished"),
         (write("state.json", "{"), "state.json"),
-        (write("weights.safetensors", "no tensors"), "is not a whole safetensors file"),
+        (write("weights.safetensors", "no tensors"), "is not as the training wrote it"),
         (replace("config.yaml", "steps:", "stepz:"), "stepz"),
-        (replace("state.json", '"hidden": 8', '"hidden": 9'), "does not fit"),
-        (replace("state.json", '"width": 2', '"wide": 2'), "has an unknown setting 'wide'"),
+        (replace("config.yaml", "seed: 0", "seed: 1"), "(seed: 0 then, 1 now)"),
+        (replace("state.json", '"hidden": 8', '"hidden": 9'), "state.json has been changed"),
     ],
 )
 def test_spoiled_runs(spoil: Spoil, says: str, tuned: Path, digits: Path, tmp_path: Path) -> None:

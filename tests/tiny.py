@@ -95,6 +95,24 @@ def write(name: str, text: str) -> Spoil:
     return lambda run: (run / name).write_text(text)
 
 
+def trained_with(**settings: object) -> Spoil:
+    """Change settings of a finished run as if it had been trained with them."""
+
+    def edit(run: Path) -> None:
+        import yaml
+
+        from frugalseg.engine.run_dir import RunDir
+
+        state = RunDir(run).state()
+        state["asked"] |= settings
+        state["resolved"] |= settings
+        RunDir(run).write_state(state)
+        config = yaml.safe_load((run / "config.yaml").read_text()) | settings
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+    return edit
+
+
 def replace(name: str, old: str, new: str) -> Spoil:
     """Spoil a run: a part of a file says something else."""
 

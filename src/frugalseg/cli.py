@@ -6,17 +6,28 @@ The training commands are made from the configurations of the tasks.
 import io
 import signal
 import sys
+import typing
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, convert
 
 from frugalseg import __version__, console
 from frugalseg.engine.config import Names, SizeOption, TrainingConfig, help_of
 from frugalseg.errors import FrugalsegError, ending_in_a_sentence, printable
 from frugalseg.tasks import CONFIGS
+
+
+def _converted(hint: Any, tokens: Any) -> Any:
+    """The value of words, as cyclopts reads them, but 1.5 is not rounded to a whole number."""
+    if int in (hint, *typing.get_args(hint)):
+        for token in tokens:
+            if "." in token.value:
+                raise ValueError(f"{token.value} is not a whole number.")
+    return convert(hint, tokens)
+
 
 app = App(
     name="frugalseg",
@@ -24,6 +35,7 @@ app = App(
     "with few labels.",
     version=__version__,
     help_format="markdown",
+    default_parameter=Parameter(converter=_converted),
     exit_on_error=False,
     print_error=False,
     suppress_keyboard_interrupt=False,

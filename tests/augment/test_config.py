@@ -25,7 +25,7 @@ DENSE = DenseAugmentConfig()
         ),
         (PLAIN, {"cut_side": (0.7, 0.2)}, "cut_side .* two numbers between 0 and 1, the smaller"),
         (PLAIN, {"channels": 2}, "channels of views is 2: it must be one of 1, 3"),
-        (PLAIN, {"crops": (8, 0)}, "crops of views is \\(8, 0\\): it must be between 1"),
+        (PLAIN, {"crops": (8, 0)}, "crops of views is \\(8, 0\\): it must be .*between 1"),
         (DENSE, {"channels": "grey"}, "channels .* one of rgb, sobel"),
         *((views, {"hue": 0.7}, "hue of views is 0.7: .* 0.5") for views in (PLAIN, DENSE)),
         *((views, {"flip": 2}, "flip of views is 2") for views in (PLAIN, DENSE)),
@@ -50,7 +50,7 @@ def test_lists_of_yaml_become_tuples() -> None:
     [
         ({"rotatoin": 3}, "no setting 'rotatoin' \\(did you mean 'rotation'"),
         ({"channels": "rgb"}, "no setting 'channels'"),
-        ({"rotation": 200}, "rotation of views is 200: it must be between 0 and 180"),
+        ({"rotation": 200}, "rotation of views is 200: it must be .*between 0 and 180"),
         ({"rotation": "much"}, "--augment-options cannot be used"),
     ],
 )

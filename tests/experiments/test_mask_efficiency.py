@@ -8,7 +8,7 @@ import pytest
 from experiments.mask_efficiency import mask_efficiency
 from frugalseg.errors import FrugalsegError
 from textures import train, write_textures
-from tiny import replace
+from tiny import trained_with
 
 
 def test_few_masks_name_regions(tmp_path: Path) -> None:
@@ -16,8 +16,7 @@ def test_few_masks_name_regions(tmp_path: Path) -> None:
     runs = [tmp_path / "run-0", tmp_path / "run-1"]
     train(textures, runs[0], masks="folder", steps=1)
     shutil.copytree(runs[0], runs[1])
-    replace("config.yaml", "seed: 0", "seed: 1")(runs[1])
-    replace("state.json", '"seed": 0,\n    "precision"', '"seed": 1,\n    "precision"')(runs[1])
+    trained_with(seed=1)(runs[1])
     out = tmp_path / "curve.json"
     curves = mask_efficiency(runs, out=out, fit="all", score="all", numbers=(1, 2, 50))
     assert json.loads(out.read_text())["runs"] == curves

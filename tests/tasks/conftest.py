@@ -1,8 +1,11 @@
-"""A browser to open pages in, where one is installed."""
+"""A browser to open pages in, where one is installed; a finished run of each task."""
 
 import shutil
 
 import pytest
+
+import frugalseg
+from tasks.kits import KITS, Trained
 
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -35,3 +38,15 @@ def browser(_driver):
     for log in ("browser", "performance"):
         _driver.get_log(log)
     return _driver
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
+    """A finished run of each task."""
+    trained = {}
+    for name, kit in KITS.items():
+        folder = tmp_path_factory.mktemp(name)
+        source = kit.make(folder)
+        frugalseg.train(name, source, folder / "run", **kit.settings)
+        trained[name] = Trained(kit, source, folder / "run")
+    return trained

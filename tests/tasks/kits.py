@@ -118,3 +118,25 @@ KITS = {
     ),
     "finetune": Kit(_clustering, FINETUNE, {"steps": 5}, "digits/1"),
 }
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run of a task. Not to be changed."""
+
+    kit: Kit
+    source: Path
+    run: Path
+
+    @property
+    def images(self) -> Path:
+        return self.source.parent / self.kit.image
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

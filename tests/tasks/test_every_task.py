@@ -22,44 +22,10 @@ from frugalseg.engine.results import Result, group_seeds
 from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
 from frugalseg.tasks import CONFIGS, TASKS, base
-from tasks.kits import KITS, Kit
+from tasks.kits import KITS, Trained, contents
 from tiny import Spoil, remove, write
 
 every_task = pytest.mark.parametrize("name", list(TASKS))
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """A finished run of a task. Not to be changed."""
-
-    kit: Kit
-    source: Path
-    run: Path
-
-    @property
-    def images(self) -> Path:
-        return self.source.parent / self.kit.image
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
-    """A finished run of each task."""
-    trained = {}
-    for name, kit in KITS.items():
-        folder = tmp_path_factory.mktemp(name)
-        source = kit.make(folder)
-        frugalseg.train(name, source, folder / "run", **kit.settings)
-        trained[name] = Trained(kit, source, folder / "run")
-    return trained
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files below a folder."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:

@@ -1,6 +1,7 @@
 """Settings for making views of images, with their limits, and presets by name."""
 
 import dataclasses
+import typing
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -45,25 +46,36 @@ class BaseAugmentConfig:
     hue: float = _setting(0.0, 0, 0.5)
 
     def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value, choices = getattr(self, field.name), field.metadata["choices"]
+            value, hint = getattr(self, field.name), hints[field.name]
             if isinstance(value, list):  # settings read from YAML have lists
                 value = tuple(value)
                 object.__setattr__(self, field.name, value)
-            low, high = field.metadata["limits"]
-            if choices:
-                fits, limit = value in choices, f"one of {', '.join(map(str, choices))}"
-            elif isinstance(field.default, tuple) and len(field.default) == 2:
-                fits = len(value) == 2 and low <= value[0] <= value[1] <= high
-                limit = f"two numbers between {low} and {high}, the smaller first"
-            else:
-                numbers = value if isinstance(value, tuple) else (value,)
-                fits = all(low <= number <= high for number in numbers)
-                limit = f"between {low} and {high}"
-            if not fits:
+            (low, high), choices = field.metadata["limits"], field.metadata["choices"]
+            limit = _wrong(value, hint, low, high, choices)
+            if limit is not None:
                 raise FrugalsegError(
                     f"The setting {field.name} of views is {value!r}: it must be {limit}."
                 )
+
+
+def _wrong(value: Any, hint: Any, low: float, high: float, choices: Collection[Any]) -> str | None:
+    """Say what a value must be; None if it is of the type and within the limits."""
+    several = typing.get_origin(hint) is tuple
+    kind, *more = typing.get_args(hint) or (hint,)
+    values = value if isinstance(value, tuple) else (value,)
+    fits = isinstance(value, tuple) == several and not any(isinstance(v, bool) for v in values)
+    fits = fits and all(isinstance(v, int | float if kind is float else kind) for v in values)
+    if choices:
+        limit = f"one of {', '.join(map(str, choices))}"
+        return None if fits and value in choices else limit
+    limit = f"{'whole ' * (kind is int)}number{'s' * several} between {low} and {high}"
+    fits = fits and all(low <= v <= high for v in values)
+    if more == [kind]:
+        fits = fits and len(values) == 2 and values[0] <= values[1]
+        limit = f"two {limit}, the smaller first"
+    return None if fits else limit if several else f"a {limit}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Open a folder of images and masks as a data set with classes and splits, checked first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,8 @@ class ImageMaskFolder:
         bands: how images are read: 3, or 4 with infrared.
         pseudo_labels: the discovery whose regions are used as masks, if there are no masks.
         given: the splits that the folder itself gives; the others were drawn.
+        find_regions: finds the region of each pixel of an image; if given, samplers learn the
+            boundaries of these regions, not those of the masks.
     """
 
     root: Path
@@ -58,6 +60,7 @@ class ImageMaskFolder:
     bands: int = 3
     pseudo_labels: Path | None = None
     given: tuple[str, ...] = ()
+    find_regions: Callable[[Path], NDArray[np.uint8]] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

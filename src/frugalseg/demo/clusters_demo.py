@@ -41,7 +41,7 @@ def run_cluster_demo(out: Path, seed: int = 0, config: ClusterConfig | None = No
     """
     config = config or demo_config(seed)
     try:
-        RunDir(out).find(config)
+        RunDir(out, config).find()
     except FrugalsegError as error:
         raise FrugalsegError(
             f"{out} cannot hold this demonstration: name another folder with --out. ({error})"

@@ -87,7 +87,7 @@ def run_demo(out: Path, seed: int = 0, size: DemoSize | None = None) -> list[Res
 def _prepare(out: Path, seed: int, size: DemoSize, configs: dict[str, SegmentConfig]) -> None:
     """Generate the scenes, unless trainings on them have begun."""
     try:
-        begun = [RunDir(out / name).find(config) is not None for name, config in configs.items()]
+        begun = [RunDir(out / name, config).find() is not None for name, config in configs.items()]
     except FrugalsegError as error:
         raise FrugalsegError(
             f"{out} cannot hold this demonstration: name another folder with --out. ({error})"

@@ -12,7 +12,7 @@ import math
 import operator
 import types
 import typing
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -25,6 +25,7 @@ from frugalseg.registry import did_you_mean
 
 Size = tuple[int, int]
 OWN = "given"  # the name of a network that is handed in from Python
+LARGEST = 10**9  # larger numbers are slips, and would overflow somewhere
 
 
 def parse_size(text: str | int | Sequence[str | int]) -> Size:
@@ -37,7 +38,7 @@ def parse_size(text: str | int | Sequence[str | int]) -> Size:
     parts = [part.strip() for word in words for part in str(word).lower().split("x")]
     if len(parts) == 1:
         parts = parts * 2
-    if len(parts) != 2 or not all(p.isdigit() and 2 <= int(p) <= 65_535 for p in parts):
+    if len(parts) != 2 or not all(p.isdecimal() and 2 <= int(p) <= 65_535 for p in parts):
         raise FrugalsegError(
             f"{' '.join(map(str, words))!r} is no size: "
             "write rows x columns, such as 64x64, each at least 2."
@@ -45,10 +46,17 @@ def parse_size(text: str | int | Sequence[str | int]) -> Size:
     return int(parts[0]), int(parts[1])
 
 
+def _size_of_words(_: Any, tokens: Sequence[Any]) -> Size:
+    try:
+        return parse_size([token.value for token in tokens])
+    except FrugalsegError as error:
+        raise ValueError(str(error)) from error  # cyclopts adds the name of the option
+
+
 SizeOption = typing.Annotated[
     Size,
     Parameter(
-        converter=lambda _, tokens: parse_size([t.value for t in tokens]),
+        converter=_size_of_words,
         n_tokens=1,
         accepts_keys=False,
         negative="",
@@ -76,7 +84,8 @@ def setting(
     Args:
         default: its value if it is not set; None if the data decide.
         help_text: its meaning, shown by ``--help``.
-        at_least, above, at_most, below: limits of a number, or of each of several numbers.
+        at_least, above, at_most, below: limits of a number, or of each number in a list or in
+            options. No number may be larger than :data:`LARGEST`, unless one of these says so.
         choices: the allowed names, such as those of a registry; ``--help`` lists them.
         names_run: whether runs that differ in it have different results. False for the places of
             files and for hardware: comparisons do not distinguish such runs.
@@ -118,9 +127,11 @@ class TaskConfig:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, dict):  # the command line gives options as text
-                value = {k.replace("-", "_"): option_value(v) for k, v in value.items()}
+                value = {str(k).replace("-", "_"): option_value(v) for k, v in value.items()}
             elif isinstance(value, list):
                 value = tuple(value)
+            elif isinstance(value, Path):
+                value = str(value)
             object.__setattr__(self, field.name, value)
 
     @classmethod
@@ -139,26 +150,30 @@ class TaskConfig:
         Raises:
             FrugalsegError: a setting is unknown, or its value has another type or is out of range.
         """
-        hints = typing.get_type_hints(cls)
         known = cls.names()
-        read = {}
-        for name, value in values.items():
+        for name in values:
             if name not in known:
                 raise FrugalsegError(
                     f"{source} has an unknown setting {name!r}{did_you_mean(str(name), known)}."
                 )
-            try:
-                read[name] = _typed(value, hints[name])
-            except (TypeError, ValueError, FrugalsegError) as error:
-                raise FrugalsegError(
-                    f"{source}: {name} cannot be {_shown(value)}. Put it right, or train again."
-                ) from error
-        config = cls(**read)
+        config = cls(**{name: cls._typed(name, value, source) for name, value in values.items()})
         config.check(source)
         return config
 
+    @classmethod
+    def _typed(cls, name: str, value: Any, source: str | None) -> Any:
+        """The value of a setting as its type, or a sentence that names the setting."""
+        hint = typing.get_type_hints(cls)[name]
+        try:
+            return _typed(value, hint)
+        except (TypeError, ValueError, OverflowError, FrugalsegError) as error:
+            before = "" if source is None else f"{source}: "
+            raise FrugalsegError(
+                f"{before}{name} cannot be {_shown(value)}: it must be {_in_words(hint)}."
+            ) from error
+
     def check(self, source: str | None = None) -> None:
-        """Refuse values out of range.
+        """Refuse values of another type or out of range; sizes may be text such as "64x64".
 
         Args:
             source: the file that holds the settings; None for options of a command or arguments in
@@ -168,7 +183,8 @@ class TaskConfig:
             FrugalsegError: names the first such setting and its limits.
         """
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+            value = self._typed(field.name, getattr(self, field.name), source)
+            object.__setattr__(self, field.name, value)  # a size that was given as text in Python
             wrong = _out_of_range(value, field.metadata) if field.metadata else None
             if wrong is not None:
                 before = "" if source is None else f"{source}: "
@@ -214,11 +230,16 @@ class TaskConfig:
                 changed.append(f"{field.name}={name}")
         return ", ".join(changed) or None
 
-    def differences(self, other: Self) -> str:
-        """The first three settings in which another configuration differs, as text."""
+    def differences(self, other: Self, words: tuple[str, str] = ("there", "asked")) -> str:
+        """The first three settings in which another configuration differs, as text.
+
+        Args:
+            other: the other configuration.
+            words: what to call the two, after their values.
+        """
         names = [name for name in self.names() if getattr(self, name) != getattr(other, name)]
         return ", ".join(
-            f"{n}: {getattr(self, n)} there, {getattr(other, n)} asked" for n in names[:3]
+            f"{n}: {getattr(self, n)} {words[0]}, {getattr(other, n)} {words[1]}" for n in names[:3]
         )
 
 
@@ -248,8 +269,14 @@ class TrainingConfig(TaskConfig):
         "auto", "Number of devices, or auto.", names_run=False
     )
     nodes: typing.Annotated[int, Parameter(group=_HARDWARE)] = setting(
-        1, "Number of machines.", at_least=1, names_run=False
+        1, "Number of machines.", at_least=1, at_most=10_000, names_run=False
     )
+
+    @classmethod
+    def places(cls) -> set[str]:
+        """Settings that may be changed in a finished run, which may be moved to other places."""
+        places = {f.name for f in dataclasses.fields(cls) if not f.metadata["names_run"]}
+        return places | {"data", cls.source}
 
 
 def help_of(kind: type[TaskConfig], name: str) -> str:
@@ -274,13 +301,15 @@ _LIMITS = {
 
 def _out_of_range(value: Any, metadata: Mapping[str, Any]) -> str | None:
     """Say what a value must be; None if it is within its limits."""
-    values = value if isinstance(value, tuple) else (value,)
-    numbers = [each for each in values if _is_number(each)]
-    if not all(math.isfinite(number) for number in numbers):
+    numbers = list(_numbers(value))
+    if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
         return "it must be a finite number"
     limits, choices = metadata["limits"], metadata["choices"]
+    if not limits.keys() & {"at_most", "below"} and any(abs(n) > LARGEST for n in numbers):
+        return f"it must be at most {LARGEST}"
+    values = value if isinstance(value, tuple) else (value,)
     if not all(_LIMITS[name][0](n, limit) for name, limit in limits.items() for n in numbers):
-        return "it must be " + " and ".join(f"{_LIMITS[n][1]} {v:g}" for n, v in limits.items())
+        return "it must be " + " and ".join(f"{_LIMITS[n][1]} {v:.10g}" for n, v in limits.items())
     for name in () if choices is None else values:
         if isinstance(name, str) and name not in choices and name != OWN:
             return f"choose among {', '.join(choices)}{did_you_mean(name, choices)}"
@@ -289,6 +318,15 @@ def _out_of_range(value: Any, metadata: Mapping[str, Any]) -> str | None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _numbers(value: Any) -> Iterator[int | float]:
+    """The numbers in a value, or in the lists and options that it holds."""
+    if isinstance(value, dict | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(each)
+    elif _is_number(value):
+        yield value
 
 
 _UNIONS = (typing.Union, types.UnionType)
@@ -325,6 +363,28 @@ def _typed(value: Any, hint: Any) -> Any:
     if origin is None and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise TypeError(hint)
+
+
+_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    type(None): "nothing",
+    Size: "rows x columns, each at least 2, such as 64x64",
+}
+
+
+def _in_words(hint: Any) -> str:
+    """A type in words, such as "a whole number or 'auto'"."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint in _WORDS:
+        return _WORDS[hint]
+    if origin in _UNIONS:
+        return " or ".join(map(_in_words, arguments))
+    if origin is typing.Literal:
+        return " or ".join(map(repr, arguments))
+    return f"a list of {_in_words(arguments[0])}" if origin is tuple else "options by name"
 
 
 def _untupled(value: Any) -> Any:

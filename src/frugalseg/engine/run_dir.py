@@ -2,26 +2,31 @@
 
 config.yaml          its task and all settings needed to train it again
 classes.csv          of segmentations: the classes, in the order of the scores
-state.json           choices made during training, and whether it has finished
+state.json           choices made during training, and whether it has finished; sealed: it holds
+                     checksums of itself and of the weights, and the settings of config.yaml
 weights.safetensors  the networks
 metrics.jsonl        a line every 100 steps
 environment.json     versions, hardware, date
 results/*.json       evaluations
 report.html          a page to look at
-checkpoints/         of an unfinished training
+checkpoints/         of an unfinished training, with data.json, the fingerprint of its data
 """
 
+import dataclasses
+import hashlib
+import json
 import os
 import shutil
 import typing
-from collections.abc import Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
-from frugalseg.engine.config import TaskConfig, TrainingConfig
+from frugalseg.data.fingerprints import AnyData, difference, fingerprint
+from frugalseg.engine.config import TrainingConfig
 from frugalseg.engine.environment import environment, is_main_process
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import (
@@ -35,24 +40,37 @@ from frugalseg.files import (
 )
 
 if typing.TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-FORMAT = 2
-Config = TypeVar("Config", bound=TaskConfig)
+FORMAT = 3
+BEGIN_AGAIN = (
+    "Begin again, in another folder, with a lower --learning-rate or with --precision 32-true."
+)
+Config = TypeVar("Config", bound=TrainingConfig)
 
 
 @dataclass(frozen=True)
 class RunDir:
     """The folder of a run of any task.
 
-    Attributes:
+    Args:
         path: the folder; it need not exist yet.
+        asked: the configuration of a run that is to be trained, not resolved.
+        data: the data that it names.
     """
 
     path: Path
+    asked: TrainingConfig | None
+    data: AnyData | None
 
-    def __init__(self, path: Path | str) -> None:
-        object.__setattr__(self, "path", Path(path))
+    def __init__(
+        self,
+        path: Path | str,
+        asked: TrainingConfig | None = None,
+        data: AnyData | None = None,
+    ) -> None:
+        for name, value in (("path", Path(path)), ("asked", asked), ("data", data)):
+            object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -69,6 +87,10 @@ class RunDir:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def _fingerprint(self) -> Path:
+        return self.checkpoints / "data.json"
 
     def settings(self) -> dict[str, Any]:
         """The contents of config.yaml, with "task".
@@ -115,46 +137,50 @@ class RunDir:
             raise FrugalsegError(f"{path} names no data.")
         return kind.from_values(values, str(path))
 
-    def state(self, needs: Set[str] = frozenset()) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """The contents of state.json.
 
-        Args:
-            needs: keys that it must hold, besides "finished".
-
         Raises:
-            FrugalsegError: it is missing or damaged.
+            FrugalsegError: it is missing, damaged, or not as it was written.
         """
-        path = self.path / "state.json"
-        state = read_json(path, "Train the run again.")
-        if not isinstance(state, dict) or not needs | {"finished"} <= state.keys():
-            raise FrugalsegError(f"{path} lacks what a run needs. Train it again.")
-        return state
+        return _read_sealed(self.path / "state.json", "Put it back as it was, or train again.")
 
     def write_state(self, state: dict[str, Any]) -> None:
-        """Write state.json atomically."""
-        write_json(state, self.path / "state.json")
+        """Write state.json atomically.
 
-    def find(self, config: TaskConfig) -> dict[str, Any] | None:
-        """Check that a run can begin or continue in this folder; changes nothing.
+        Raises:
+            FrugalsegError: a number is not finite, or the file cannot be written.
+        """
+        try:
+            _write_sealed(state, self.path / "state.json")
+        except ValueError as error:
+            raise FrugalsegError(
+                f"{self}: the training has failed, its results are not finite. {BEGIN_AGAIN}"
+            ) from error
 
-        Args:
-            config: the configuration of the run, not resolved.
+    def find(self) -> dict[str, Any] | None:
+        """Check that the run can begin or continue in this folder; changes nothing.
 
         Returns:
             The state of a run already in the folder; None if the folder is free.
 
         Raises:
-            FrugalsegError: the folder holds something else, or cannot be written.
+            FrugalsegError: the folder holds something else, such as a run with other settings or
+                an unfinished one of other data, or cannot be written.
         """
+        assert self.asked is not None
         if (self.path / "config.yaml").exists():
-            existing_config = self.config(type(config))
-            if existing_config != config:
+            existing_config = self.config(type(self.asked))
+            if existing_config != self.asked:
                 raise FrugalsegError(
                     f"{self} holds a run with other settings "
-                    f"({existing_config.differences(config)}). "
+                    f"({existing_config.differences(self.asked)}). "
                     "Name another folder with --run, or remove this one."
                 )
-            return self.state() if (self.path / "state.json").exists() else {"finished": False}
+            if (self.path / "state.json").exists():
+                return self.state()
+            self._check_data()
+            return {"finished": False}
         if self.path.is_dir() and any(self.path.iterdir()):
             raise FrugalsegError(
                 f"{self} is not empty and is no run: name another folder with --run."
@@ -168,34 +194,93 @@ class RunDir:
             )
         return None
 
-    def finished(
-        self, kind: type[Config], needs: Set[str] = frozenset()
-    ) -> tuple[Config, dict[str, Any]]:
+    def _check_data(self) -> None:
+        """Refuse to continue a training whose data have changed since it began."""
+        if self.data is None or not self._fingerprint.exists():
+            return
+        begun = _read_sealed(self._fingerprint, "Name another folder with --run.")
+        changed = difference(begun, fingerprint(self.data))
+        if changed is not None:
+            raise FrugalsegError(
+                f"{self} was begun with {changed}: name another folder with --run, or put the "
+                "data back as they were."
+            )
+
+    def begin(self) -> None:
+        """Make the folder, or open an unfinished run of the same configuration and data.
+
+        If several processes train together, only the main one writes.
+
+        Raises:
+            FrugalsegError: as of :meth:`find`.
+        """
+        if not is_main_process():
+            return
+        assert self.asked is not None
+        new, existed = self.find() is None, self.path.exists()
+        try:
+            if new:
+                values = {"format": FORMAT, "task": self.asked.task, **self.asked.plain()}
+                text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+                write_text(text, self.path / "config.yaml")
+            if self.data is not None and not self._fingerprint.exists():
+                _write_sealed(fingerprint(self.data), self._fingerprint)
+            details = {**environment(), "seed": self.asked.seed}
+            write_json(details, self.path / "environment.json")
+        except FrugalsegError:
+            if new and not existed:  # leave nothing half-written
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def finished(self, kind: type[Config]) -> tuple[Config, dict[str, Any]]:
         """Configuration and state of a finished run, before its networks are built.
 
         Args:
-            kind: the class of its configuration.
-            needs: keys that the state must hold. The data of "resolved" are those that config.yaml
+            kind: the class of its configuration. The data of "resolved" are those that config.yaml
                 names now, since they may have been moved.
 
         Raises:
-            FrugalsegError: the folder is incomplete or unfinished, or from another version.
+            FrugalsegError: the folder is incomplete or unfinished, or from another version, or a
+                setting is not that of the training.
         """
         config = self.config(kind)
-        state = self.state(needs) if (self.path / "state.json").exists() else {}
+        state = self.state() if (self.path / "state.json").exists() else {}
         if state.get("finished") is not True or not self.weights.is_file():
             raise FrugalsegError(
                 f"{self} is not finished: "
                 f"give the same 'frugalseg {kind.task}' command again to go on."
             )
-        resolved, data = state.get("resolved"), getattr(config, "data", "")
-        if isinstance(resolved, dict) and data:
-            resolved["data"] = data
+        trained = kind.from_values(state["asked"], str(self.path / "state.json"))
+        here = {name: getattr(config, name) for name in kind.places()}
+        trained = dataclasses.replace(trained, **here)
+        if trained != config:
+            raise FrugalsegError(
+                f"{self.path / 'config.yaml'} has been changed since the training "
+                f"({trained.differences(config, ('then', 'now'))}): put it back as it was, or "
+                "train another run."
+            )
+        data = getattr(config, "data", "")
+        if data:
+            state["resolved"]["data"] = data
         return config, state
 
     def finish(self, state: dict[str, Any]) -> None:
-        """Write the state of a training that has ended, and remove its checkpoints."""
-        self.write_state(state | {"finished": True})
+        """Write the state of a training that has ended, and remove its checkpoints.
+
+        Args:
+            state: "resolved", the resolved settings, and what else the task needs. The weights are
+                written already.
+
+        Raises:
+            FrugalsegError: a number is not finite, or the file cannot be written.
+        """
+        assert self.asked is not None
+        sealed = {
+            "asked": self.asked.plain(),
+            "weights": _digest(self.weights.read_bytes()),
+            "finished": True,
+        }
+        self.write_state(state | sealed)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def history(self) -> list[dict[str, Any]]:
@@ -208,68 +293,47 @@ class RunDir:
         return self.path / "results" / f"{name}.json"
 
 
-class NewRun(RunDir):
-    """The folder of a run that is about to be trained, or whose training continues.
-
-    Args:
-        path: the folder.
-        asked: the run's configuration, not resolved.
-    """
-
-    asked: TrainingConfig
-
-    def __init__(self, path: Path | str, asked: TrainingConfig) -> None:
-        super().__init__(path)
-        object.__setattr__(self, "asked", asked)
-
-    def begin(self) -> None:
-        """Make the folder, or open an unfinished run of the same configuration.
-
-        If several processes train together, only the main one writes.
-
-        Raises:
-            FrugalsegError: the folder holds something else, or cannot be written.
-        """
-        if not is_main_process():
-            return
-        new, existed = self.find(self.asked) is None, self.path.exists()
-        try:
-            if new:
-                values = {"format": FORMAT, "task": self.asked.task, **self.asked.plain()}
-                text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-                write_text(text, self.path / "config.yaml")
-            details = {**environment(), "seed": self.asked.seed}
-            write_json(details, self.path / "environment.json")
-        except FrugalsegError:
-            if new and not existed:  # leave nothing half-written
-                shutil.rmtree(self.path, ignore_errors=True)
-            raise
-
-
 def save_weights(model: "nn.Module", path: Path) -> None:
-    """Write a model's tensors to a safetensors file, atomically."""
+    """Write a model's tensors to a safetensors file, atomically.
+
+    Raises:
+        FrugalsegError: a weight is not finite, or the file cannot be written.
+    """
     from safetensors.torch import save
 
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    if not _finite(tensors.values()):
+        raise FrugalsegError(
+            f"{path.parent}: the training has failed, its weights are not finite. {BEGIN_AGAIN}"
+        )
     atomic_write(save(tensors), path)
 
 
-def load_weights(model: "nn.Module", path: Path) -> None:
+def load_weights(model: "nn.Module", path: Path, digest: str) -> None:
     """Fill a model with the tensors of a file.
 
+    Args:
+        model: the model.
+        path: the file.
+        digest: of its content, "weights" in the state of a run.
+
     Raises:
-        FrugalsegError: the file is damaged, or does not fit the model.
+        FrugalsegError: the file is not as it was written, or does not fit the model.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    again = "Put it back as it was, or train the run again."
     try:
-        tensors = load(path.read_bytes())  # load_file fails on names that are not UTF-8
-    except (SafetensorError, ValueError) as error:
+        content = path.read_bytes()
+        if _digest(content) != digest:
+            raise FrugalsegError(f"{path} is not as the training wrote it. {again}")
+        tensors = load(content)  # load_file fails on names that are not UTF-8
+    except (SafetensorError, OSError, ValueError) as error:
         said = " ".join(str(error).split())
-        raise FrugalsegError(
-            f"{path} is not a whole safetensors file ({said}). Train the run again."
-        ) from error
+        raise FrugalsegError(f"{path} is not a whole safetensors file ({said}). {again}") from error
+    if not _finite(tensors.values()):
+        raise FrugalsegError(f"{path} holds weights that are not finite. {again}")
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
@@ -277,3 +341,48 @@ def load_weights(model: "nn.Module", path: Path) -> None:
             f"{path} does not fit the run's config.yaml: were they written by one training? "
             f"({str(error).splitlines()[1].strip()})"
         ) from error
+
+
+def finite_answer(scores: "Tensor") -> "Tensor":
+    """The answer of a network, unless it is not finite.
+
+    Raises:
+        FrugalsegError: a value is infinite or no number.
+    """
+    if not _finite([scores]):
+        raise FrugalsegError(
+            "The network's answer is not finite: the image or the weights hold values that it "
+            "cannot take."
+        )
+    return scores
+
+
+def _finite(tensors: "Iterable[Tensor]") -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    # as it will be read: JSON has lists alone, and names alone as keys
+    plain = json.loads(json.dumps(content))
+    return _digest(json.dumps(plain, sort_keys=True).encode())
+
+
+def _write_sealed(content: dict[str, Any], path: Path) -> None:
+    """Write JSON with a checksum of itself."""
+    write_json({**content, "checksum": _checksum(content)}, path)
+
+
+def _read_sealed(path: Path, remedy: str) -> dict[str, Any]:
+    """Read JSON that must be as it was written: no value in it needs a further check.
+
+    Raises:
+        FrugalsegError: the file is missing, damaged or changed; the text ends with the remedy.
+    """
+    content = read_json(path, remedy)
+    if not isinstance(content, dict) or content.pop("checksum", None) != _checksum(content):
+        raise FrugalsegError(f"{path} has been changed since it was written. {remedy}")
+    return content

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import math
+import os
 import pickle
 import sys
 import time
@@ -28,7 +29,7 @@ from frugalseg.engine._lightning import (
 from frugalseg.engine.config import TrainingConfig
 from frugalseg.engine.environment import hardware, is_main_process
 from frugalseg.engine.module import StepModule
-from frugalseg.engine.run_dir import RunDir
+from frugalseg.engine.run_dir import BEGIN_AGAIN, RunDir
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import atomic_write, read_json_lines, write_text
 
@@ -51,6 +52,11 @@ def check_hardware(config: TrainingConfig) -> None:
         FrugalsegError: there are no such devices, or not so many machines, or the number format is
             not supported.
     """
+    devices, cores = hardware(config)[0], os.cpu_count() or 1
+    if isinstance(devices, int) and devices > cores and not torch.cuda.is_available():
+        raise FrugalsegError(
+            f"devices={devices} are more processes than this machine has cores ({cores})."
+        )
     _trainer(1, [], config)
 
 
@@ -175,7 +181,7 @@ class _Metrics(Callback):
         if not math.isfinite(loss):
             raise FrugalsegError(
                 f"The training of the {self.name} has failed: its loss is {loss} after {step} "
-                "steps. Begin again with a lower --learning-rate."
+                f"steps. {BEGIN_AGAIN}"
             )
         if is_main_process():
             line = {"training": self.name, "step": step, "steps": self.steps}

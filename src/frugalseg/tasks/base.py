@@ -17,7 +17,7 @@ from frugalseg.console import log
 from frugalseg.engine.config import OWN, TrainingConfig
 from frugalseg.engine.environment import is_main_process
 from frugalseg.engine.results import Result, ResultKind, read_result, results_table, write_result
-from frugalseg.engine.run_dir import NewRun, RunDir
+from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError, printable
 from frugalseg.files import folder_name, same_path, write_csv
 from frugalseg.registry import import_object
@@ -173,11 +173,11 @@ def train_only(
     check_hardware(config)
     if network is not None:
         config = _with_own_network(task, config)
-    run = NewRun(folder or task.default_folder(config), config)
     if data is None:
         data = task.open_data(config)
         for problem in data.problems:
             log.warning(problem)
+    run = RunDir(folder or task.default_folder(config), config, data)
     resolved = task.resolve(config, data, network)
     if _is_finished(run):
         log.info(f"{run} is finished already.")
@@ -201,9 +201,9 @@ def _with_own_network(task: Task, config: TrainingConfig) -> TrainingConfig:
     return dataclasses.replace(config, **own)
 
 
-def _is_finished(run: NewRun) -> bool:
+def _is_finished(run: RunDir) -> bool:
     if is_main_process():  # it reports errors
-        state = run.find(run.asked)
+        state = run.find()
         return state is not None and state.get("finished") is True
     return (run.path / "state.json").exists() and run.state()["finished"] is True
 

@@ -15,7 +15,7 @@ from frugalseg.data.classes import write_classes
 from frugalseg.data.image_file import open_image
 from frugalseg.engine import trainer
 from frugalseg.engine.module import StepModule
-from frugalseg.engine.run_dir import NewRun, save_weights
+from frugalseg.engine.run_dir import RunDir, save_weights
 from frugalseg.errors import FrugalsegError
 from frugalseg.models import SAMPLERS
 from frugalseg.tasks.base import train_only
@@ -170,7 +170,7 @@ def test_a_run_of_every_sampler_loads_and_labels(
     with torch.no_grad():  # as if something had been learned
         for values in model.parameters():
             values += 0.02 * torch.randn(values.shape)
-    run = NewRun(tmp_path, settings)
+    run = RunDir(tmp_path, settings)
     run.begin()
     write_classes(data.classes, run.path / "classes.csv")
     save_weights(model, run.weights)

@@ -28,13 +28,18 @@ class ClusterConfig(IICConfig):
         "",
         "Folder of images, a data set as its makers ship it, or the word digits.",
     )
-    clusters: int | Literal["auto"] = setting(10, "Number of clusters, or auto.", at_least=2)
+    clusters: int | Literal["auto"] = setting(
+        10, "Number of clusters, or auto.", at_least=2, at_most=10_000
+    )
     labels: str | None = setting(
         None,
         'A CSV file (file,label), or "folders"; they name and score clusters, no more.',
     )
     overclusters: int | None = setting(
-        None, "Clusters of the overclustering head; by default 5 times as many.", at_least=2
+        None,
+        "Clusters of the overclustering head; by default 5 times as many.",
+        at_least=2,
+        at_most=50_000,
     )
     neighbours: int | None = setting(
         None,

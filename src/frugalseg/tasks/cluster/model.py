@@ -11,6 +11,7 @@ from torch import nn
 
 from frugalseg.augment.views import prediction_view
 from frugalseg.data.images import as_pixels, square
+from frugalseg.engine.run_dir import finite_answer
 from frugalseg.models.heads import TwoHeadNet
 from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.iic.config import not_none
@@ -47,9 +48,8 @@ class ClusterRun(IICRun[ClusterConfig]):
         """
         views = self.config.views
         batch = read_squares(images, views.side).to(self.net.backbone.mean.device)
-        answers = (
-            self.net(prediction_view(batch, views), "main")[self.sub_head].float().cpu().numpy()
-        )
+        assigned = self.net(prediction_view(batch, views), "main")[self.sub_head]
+        answers = finite_answer(assigned.float().cpu()).numpy()
         return ImagePrediction(answers.argmax(1), answers)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from frugalseg.augment.views import prediction_view
 from frugalseg.console import track
 from frugalseg.data.image_set import ImageSet
+from frugalseg.engine.run_dir import finite_answer
 from frugalseg.iic import clustering_diagnostics
 from frugalseg.tasks.cluster.evaluate import Answers
 from frugalseg.tasks.cluster.features import FrozenFeatures
@@ -72,4 +73,4 @@ def _soft_answers(
             reduced = net.reduce(features)
             main.append(net.assign(reduced, "main").float().cpu())
             overcluster.append(net.assign(reduced, "overcluster").float().cpu())
-    return torch.cat(main, 1), torch.cat(overcluster, 1)
+    return finite_answer(torch.cat(main, 1)), finite_answer(torch.cat(overcluster, 1))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from frugalseg.console import log
 from frugalseg.data.image_set import ImageSet
 from frugalseg.engine.environment import default_device
-from frugalseg.engine.run_dir import NewRun
+from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
 from frugalseg.models.backbone import check_backbone
 from frugalseg.models.heads import TwoHeadNet, principal_directions
@@ -52,7 +52,7 @@ class TrainingData:
 
 
 def train(
-    config: ClusterConfig, images: ImageSet, run: NewRun, backbone: nn.Module | None = None
+    config: ClusterConfig, images: ImageSet, run: RunDir, backbone: nn.Module | None = None
 ) -> None:
     """Train a run, or go on with an unfinished one.
 

@@ -56,7 +56,10 @@ class DiscoverConfig(IICConfig):
         at_most=255,
     )
     strides: Strides = setting(
-        (), "Of the maps of a timm model that are joined, such as 8 16 32.", at_least=1
+        (),
+        "Of the maps of a timm model that are joined, such as 8 16 32.",
+        at_least=1,
+        at_most=1024,
     )
     channels: Literal["rgb", "sobel", "rgb+sobel", "rgbi"] = setting(
         "rgb", "What the network sees; rgbi is colour and infrared."
@@ -66,9 +69,10 @@ class DiscoverConfig(IICConfig):
         "Images are resized to this shorter side; 0 leaves them as they are, the default for "
         "backbones without pretrained weights unless most are larger than 512.",
         at_least=0,
+        at_most=65535,
     )
     crop: int | None = setting(
-        None, "Height and width of the pieces that are learned from.", at_least=16
+        None, "Height and width of the pieces that are learned from.", at_least=16, at_most=65535
     )
     max_images: int | None = setting(
         None,
@@ -81,6 +85,7 @@ class DiscoverConfig(IICConfig):
         None,
         "Neighbours up to so many places away count as views of each other.",
         at_least=0,
+        at_most=1000,
     )
     per_displacement: bool = setting(
         True, "A joint distribution for each displacement, as published, or one for all."

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from frugalseg.augment.views import plain_frame
 from frugalseg.data.images import Pixels, as_pixels, resize_image, scaled_size
+from frugalseg.engine.run_dir import finite_answer
 from frugalseg.errors import FrugalsegError
 from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.iic.config import not_none
@@ -207,5 +208,4 @@ def _answer(run: Run, pixels: Pixels, head: str) -> Tensor:
     shown = plain_frame(stacked.to(device).float() / 255, run.config.views)
     chosen = run.sub_head if head == "main" else run.overcluster_sub_head
     with torch.inference_mode():
-        answers: Tensor = run.net(shown, head)[chosen, 0].float().cpu()
-    return answers
+        return finite_answer(run.net(shown, head)[chosen, 0].float().cpu())

@@ -13,7 +13,7 @@ from frugalseg.console import log
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.images import Pixels, resize_image, scaled_size
 from frugalseg.engine.environment import default_device
-from frugalseg.engine.run_dir import NewRun
+from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
 from frugalseg.models.heads import TwoHeadNet
@@ -52,7 +52,7 @@ class TrainingData:
 
 
 def train(
-    config: DiscoverConfig, images: ImageMaskFolder, run: NewRun, backbone: nn.Module | None = None
+    config: DiscoverConfig, images: ImageMaskFolder, run: RunDir, backbone: nn.Module | None = None
 ) -> None:
     """Train a run, or go on with an unfinished one.
 

@@ -55,18 +55,20 @@ class FinetuneConfig(TrainingConfig):
         1.0, "Of the labels to learn from, keep so many, drawn by the seed.", above=0, at_most=1
     )
     steps: int = setting(1000, "Training steps.", at_least=1)
-    batch_size: int = setting(128, "Images in a step.", at_least=2)
+    batch_size: int = setting(128, "Images in a step.", at_least=2, at_most=65536)
     learning_rate: float = setting(
         1e-3, "Learning rate of the classifier; the backbone learns at a tenth of it.", above=0
     )
-    hidden: int = setting(2048, "Features of the classifier's hidden layer.", at_least=1)
+    hidden: int = setting(
+        2048, "Features of the classifier's hidden layer.", at_least=1, at_most=65536
+    )
     augment: str | None = setting(
         None,
         "How views are made; by default as the run's, stl-supervised if those are stl",
         choices=PRESETS,
     )
     augment_options: Options = setting(
-        {}, "Further settings of the views, such as --augment-options.cut 0.5."
+        {}, "Further settings of the views, such as --augment-options.cut 0.5.", at_most=10_000
     )
     crops: int = setting(
         1,

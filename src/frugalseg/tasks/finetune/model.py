@@ -14,14 +14,12 @@ from torch import nn
 from frugalseg.augment.config import AugmentConfig
 from frugalseg.augment.views import prediction_view
 from frugalseg.engine.environment import default_device
-from frugalseg.engine.run_dir import RunDir, load_weights
+from frugalseg.engine.run_dir import RunDir, finite_answer, load_weights
 from frugalseg.models.backbone import third_stage
 from frugalseg.models.heads import SupervisedNet
 from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.model import Image, ImagePrediction, build_net, read_squares
 from frugalseg.tasks.finetune.config import FinetuneConfig
-
-STATE_KEYS = frozenset({"resolved", "clustering", "augment", "class_names"})
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class FinetuneRun:
         mirrors = (False, True) if self.config.crops > 1 and self.augment.flip else (False,)
         pixels = pixels.to(self.net.backbone.mean.device)
         views = [prediction_view(pixels, self.augment, p, m) for p in placements for m in mirrors]
-        scores = torch.stack([self.net(view) for view in views]).mean(0)
+        scores = finite_answer(torch.stack([self.net(view) for view in views]).mean(0))
         answers: NDArray[np.float32] = scores.softmax(1).float().cpu().numpy()
         return answers
 
@@ -106,13 +104,13 @@ def load_finetune_run(folder: Path | str, network: nn.Module | None = None) -> F
         FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
     """
     run = RunDir(folder)
-    asked, state = run.finished(FinetuneConfig, STATE_KEYS)
+    asked, state = run.finished(FinetuneConfig)
     path = str(run.path / "state.json")
     config = FinetuneConfig.from_values(state["resolved"], path)
     clustering = ClusterConfig.from_values(state["clustering"], path)
     augment = AugmentConfig(**state["augment"])
     names = tuple(state["class_names"])
     net = build_supervised(clustering, len(names), augment.size, config.hidden)
-    load_weights(net, run.weights)
+    load_weights(net, run.weights, state["weights"])
     net = net.to(default_device()).eval()
     return FinetuneRun(run, asked, config, clustering, augment, names, state, net)

@@ -15,7 +15,7 @@ from frugalseg.data.image_set import ImageSet
 from frugalseg.engine._lightning import OptimizerLRScheduler
 from frugalseg.engine.environment import is_main_process, seed_everything
 from frugalseg.engine.module import StepModule
-from frugalseg.engine.run_dir import NewRun, save_weights
+from frugalseg.engine.run_dir import RunDir, save_weights
 from frugalseg.engine.trainer import fit
 from frugalseg.files import write_csv
 from frugalseg.models.backbone import third_stage
@@ -71,7 +71,7 @@ class SupervisedModule(StepModule):
 
 
 def train(
-    config: FinetuneConfig, images: ImageSet, run: NewRun, network: nn.Module | None = None
+    config: FinetuneConfig, images: ImageSet, run: RunDir, network: nn.Module | None = None
 ) -> None:
     """Teach a classifier, or go on with an unfinished run.
 
@@ -124,6 +124,5 @@ def train(
             "learned": len(parts.learned),
             "scored": len(parts.scored),
             "split": parts.split,
-            "config_hash": run.asked.hash(),
         }
     )

@@ -27,6 +27,7 @@ class IICConfig(TrainingConfig):
         None,
         "Independent starts of each head on the same features; the best is taken.",
         at_least=1,
+        at_most=1000,
     )
     backbone: str | None = setting(
         None,
@@ -35,12 +36,18 @@ class IICConfig(TrainingConfig):
         "default a pretrained one for photographs.",
     )
     width: int | None = setting(
-        None, "Features of the first layer of the papers' networks; theirs is 64.", at_least=1
+        None,
+        "Features of the first layer of the papers' networks; theirs is 64.",
+        at_least=1,
+        at_most=4096,
     )
     pretrained: bool | None = setting(None, "Start from ImageNet weights.")
     frozen: bool | None = setting(None, "Train heads only, on features computed once.")
     hidden: int | None = setting(
-        None, "Features of a hidden layer in each sub-head; 0 for linear heads.", at_least=0
+        None,
+        "Features of a hidden layer in each sub-head; 0 for linear heads.",
+        at_least=0,
+        at_most=65536,
     )
     components: int | None = setting(
         None,
@@ -48,10 +55,12 @@ class IICConfig(TrainingConfig):
         at_least=1,
     )
     augment_options: Options = setting(
-        {}, "Further settings of the views, such as --augment-options.rotation 10."
+        {}, "Further settings of the views, such as --augment-options.rotation 10.", at_most=10_000
     )
-    num_views: int | None = setting(None, "Transformed views of each image.", at_least=1)
-    batch_size: int | None = setting(None, "Images in a step.", at_least=2)
+    num_views: int | None = setting(
+        None, "Transformed views of each image.", at_least=1, at_most=1000
+    )
+    batch_size: int | None = setting(None, "Images in a step.", at_least=2, at_most=65536)
     steps: int | None = setting(None, "Training steps.", at_least=1)
     learning_rate: float | None = setting(None, "Learning rate.", above=0)
     decay: float = setting(
@@ -77,7 +86,10 @@ class IICConfig(TrainingConfig):
         1.0, "The same for the overclustering head.", at_least=0
     )
     restarts: int = setting(
-        1, "Trainings from different seeds; the one of lowest loss is kept.", at_least=1
+        1,
+        "Trainings from different seeds; the one of lowest loss is kept.",
+        at_least=1,
+        at_most=1000,
     )
 
 

@@ -18,8 +18,6 @@ from frugalseg.models.backbone import build_backbone
 from frugalseg.models.heads import TwoHeadNet
 from frugalseg.tasks.iic.config import Config, not_none
 
-STATE_KEYS = frozenset({"resolved", "clusters", "sub_head", "overcluster_sub_head"})
-
 
 @dataclass(frozen=True)
 class IICRun(Generic[Config]):
@@ -116,10 +114,10 @@ def load_run(
             backbone must be handed in.
     """
     run = RunDir(folder)
-    asked, state = run.finished(config_class, STATE_KEYS)
+    asked, state = run.finished(config_class)
     config = config_class.from_values(state["resolved"], str(run.path / "state.json"))
     net = build(dataclasses.replace(config, pretrained=False), int(state["clusters"]), backbone)
-    load_weights(net, run.weights)
+    load_weights(net, run.weights, state["weights"])
     return kind(run, asked, config, state, net.to(default_device()).eval())
 
 

@@ -8,7 +8,7 @@ import torch
 
 from frugalseg.console import log
 from frugalseg.engine.environment import default_device, is_main_process, seed_everything
-from frugalseg.engine.run_dir import NewRun, save_weights
+from frugalseg.engine.run_dir import RunDir, save_weights
 from frugalseg.engine.trainer import fit
 from frugalseg.files import atomic_write
 from frugalseg.metrics.clustering import mean_and_spread
@@ -35,7 +35,7 @@ def build_first(config: IICConfig, build: Build) -> TwoHeadNet:
 
 def train_heads(
     config: IICConfig,
-    run: NewRun,
+    run: RunDir,
     groups: int | str,
     unit: str,
     build: Build,
@@ -72,7 +72,7 @@ def train_heads(
 
 
 def count_groups(
-    config: IICConfig, run: NewRun, unit: str, build: Build, make: MakeModule
+    config: IICConfig, run: RunDir, unit: str, build: Build, make: MakeModule
 ) -> dict[str, Any]:
     """Choose the number of groups from an overclustering that is trained first.
 
@@ -119,7 +119,7 @@ def select_head(module: IICModule) -> dict[str, Any]:
 
 def _finish(
     config: IICConfig,
-    run: NewRun,
+    run: RunDir,
     groups: int,
     outcomes: Sequence[dict[str, Any]],
     state: dict[str, Any],
@@ -136,13 +136,12 @@ def _finish(
             "restarts": list(outcomes),
             "spread_over_restarts": mean_and_spread([min(o["losses"]) for o in outcomes]),
             "oracle": _oracle_stop(run, best["training"]),
-            "config_hash": run.asked.hash(),
             **state,
         }
     )
 
 
-def _oracle_stop(run: NewRun, training: str) -> dict[str, Any] | None:
+def _oracle_stop(run: RunDir, training: str) -> dict[str, Any] | None:
     """The step of highest labelled accuracy, as published figures were chosen; for comparison only.
 
     Returns:

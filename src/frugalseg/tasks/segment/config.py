@@ -41,7 +41,9 @@ class SegmentConfig(TrainingConfig):
         None, "Folder of the images, below DATA or elsewhere, if the layout is not a known one."
     )
     masks: str | None = setting(None, "Folder of the masks, likewise.")
-    size: SizeOption = setting((64, 64), "Points read of each image, as ROWSxCOLUMNS.", at_least=2)
+    size: SizeOption = setting(
+        (64, 64), "Points read of each image, as ROWSxCOLUMNS.", at_most=2048
+    )
     sampler: str = setting("density", "Where to look", choices=SAMPLERS)
     segmenter: str = setting("unet", "The network that labels the samples", choices=SEGMENTERS)
     encoder: str = setting(
@@ -56,10 +58,11 @@ class SegmentConfig(TrainingConfig):
         None,
         "Cells of the thumbnail that the sampler sees; by default twice as many as points.",
         at_least=16,
+        at_most=8192,
     )
     steps: int = setting(1000, "Training steps of the segmenter.", at_least=1)
     sampler_steps: int = setting(800, "Training steps of the sampler.", at_least=1)
-    batch_size: int = setting(8, "Images in a step.", at_least=2)
+    batch_size: int = setting(8, "Images in a step.", at_least=2, at_most=4096)
     learning_rate: float = setting(2e-3, "Highest learning rate of the segmenter.", above=0)
     sampler_learning_rate: float = setting(6e-3, "Highest learning rate of the sampler.", above=0)
     loss: str = setting("balanced", "The loss of the segmenter", choices=LOSSES)
@@ -126,6 +129,6 @@ class SegmentConfig(TrainingConfig):
         at_most=1,
     )
     sampler_options: Options = setting(
-        {}, "Further options of the sampler, such as --sampler-options.share 0.6."
+        {}, "Further options of the sampler, such as --sampler-options.share 0.6.", at_most=10_000
     )
-    segmenter_options: Options = setting({}, "Further options of the segmenter.")
+    segmenter_options: Options = setting({}, "Further options of the segmenter.", at_most=10_000)

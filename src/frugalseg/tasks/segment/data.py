@@ -1,13 +1,16 @@
 """The data of a segmentation run, opened and checked before training starts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
+from frugalseg.console import log
 from frugalseg.data.classes import ClassList
 from frugalseg.data.image_mask_folder import ImageMaskFolder, hold_out, open_folder
 from frugalseg.data.images import read_image
@@ -21,7 +24,9 @@ from frugalseg.files import in_threads, same_path
 from frugalseg.models.samplers import default_thumbnail
 from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.discover.model import load_discover_run
+from frugalseg.tasks.discover.predict import discover_labels
 from frugalseg.tasks.segment.config import SegmentConfig
+from frugalseg.tasks.segment.crops import CachedImages
 
 
 def open_data(config: SegmentConfig) -> ImageMaskFolder:
@@ -53,7 +58,9 @@ def _open(config: SegmentConfig) -> ImageMaskFolder:
     named = config.images is not None or config.masks is not None
     if config.boundaries is None or named or has_masks(config.data):
         settings |= {"unlabelled": config.boundaries is not None}
-        return open_folder(config.data, images=config.images, masks=config.masks, **settings)
+        folder = open_folder(config.data, images=config.images, masks=config.masks, **settings)
+        regions = None if config.boundaries is None else _region_finder(config.boundaries)
+        return replace(folder, find_regions=regions)
     discovery, _ = RunDir(config.boundaries).finished(DiscoverConfig)
     if Path(discovery.data).exists() and not same_path(discovery.data, config.data):
         raise FrugalsegError(  # unless the folder has been moved since
@@ -61,6 +68,41 @@ def _open(config: SegmentConfig) -> ImageMaskFolder:
             "masks: give a discovery of this folder."
         )
     return open_pseudo_labelled_folder(config.data, config.boundaries, **settings)
+
+
+def _region_finder(folder: str) -> Callable[[Path], NDArray[np.uint8]]:
+    """A function that divides an image into regions by a discovery, loaded when first used.
+
+    Its finer regions are used, if it has them: regions of about equal size miss small things.
+    """
+    load = cache(lambda: load_discover_run(folder))
+
+    def find(image: Path) -> NDArray[np.uint8]:
+        finer = "overcluster" in load().config.head_order
+        return discover_labels(load(), image, "overcluster" if finer else "main")
+
+    return find
+
+
+def boundaries_to_learn(dataset: ImageMaskFolder, masks: CachedImages) -> CachedImages:
+    """The images whose boundaries the sampler learns.
+
+    Args:
+        dataset: the folder.
+        masks: the training images that have masks.
+
+    Returns:
+        All training images, with the boundaries of a discovery, if the folder is to be divided by
+        one; otherwise `masks`.
+    """
+    if dataset.find_regions is None:
+        return masks
+    samples = dataset.splits["train"] + dataset.splits.get("unlabelled", ())
+    log.info(f"Finding the boundaries of {len(samples)} images by the discovery")
+    store = CachedImages(samples, dataset.classes, masks.size, regions=dataset.find_regions)
+    for i in range(len(store)):  # here, because the network must not run in the batches' threads
+        store[i]
+    return store
 
 
 def resolve(
@@ -88,7 +130,7 @@ def resolve(
             "--joint teaches one sampler with every image, --folds would teach others that leave "
             "some out: give only one of them."
         )
-    if config.boundaries is not None and dataset.pseudo_labels is None:
+    if config.boundaries is not None and dataset.find_regions is not None:
         load_discover_run(config.boundaries)
     if config.mask_share < 1 and dataset.pseudo_labels is not None:
         raise FrugalsegError(f"{config.data} has no masks to share out: leave out --mask-share.")

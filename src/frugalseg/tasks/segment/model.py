@@ -19,7 +19,7 @@ from frugalseg.data.classes import ClassList, read_classes
 from frugalseg.data.images import check_image, image_size, read_image
 from frugalseg.engine.config import OWN, Size
 from frugalseg.engine.environment import default_device
-from frugalseg.engine.run_dir import RunDir, load_weights
+from frugalseg.engine.run_dir import RunDir, finite_answer, load_weights
 from frugalseg.errors import FrugalsegError
 from frugalseg.models.fixed_samplers import UniformSampler
 from frugalseg.models.samplers import build_sampler
@@ -151,7 +151,7 @@ class FrugalModel(nn.Module):
         with stage("warp"):
             warped = sample_pixels(pixels, reduced_sampling(phi[0], full, reduce), covered)
         with stage("segmenter"):
-            scores = self.score(warped[None].to(self.device), phi.to(self.device))
+            scores = finite_answer(self.score(warped[None].to(self.device), phi.to(self.device)))
         with stage("interpolation"):
             labels = interpolate_argmax(scores.float(), phi.to(scores.device), full)[0]
             answer = labels.cpu().numpy().astype(np.uint8, copy=False)
@@ -217,13 +217,13 @@ def load_run(folder: Path | str, network: nn.Module | None = None) -> Run:
             segmenter must be handed in.
     """
     run = RunDir(folder)
-    asked, state = run.finished(SegmentConfig, {"resolved"})
+    asked, state = run.finished(SegmentConfig)
     config = SegmentConfig.from_values(state["resolved"], f"{run.path / 'state.json'}")
     if not (run.path / "classes.csv").is_file():
         raise FrugalsegError(f"{run} is no complete run: classes.csv is missing.")
     classes = read_classes(run.path / "classes.csv")
     model = build_model(config, classes.num_classes, pretrained=False, network=network)
-    load_weights(model, run.weights)
+    load_weights(model, run.weights, state["weights"])
     return Run(run, asked, config, classes, state, model.to(default_device()).eval())
 
 

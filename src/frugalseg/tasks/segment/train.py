@@ -11,16 +11,14 @@ from frugalseg.console import log
 from frugalseg.data.classes import lack_of_classes, write_classes
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.engine.environment import is_main_process, seed_everything
-from frugalseg.engine.run_dir import NewRun, save_weights
+from frugalseg.engine.run_dir import RunDir, finite_answer, save_weights
 from frugalseg.engine.trainer import fit
 from frugalseg.errors import FrugalsegError
 from frugalseg.models.samplers import build_sampler
-from frugalseg.tasks.discover.model import load_discover_run
-from frugalseg.tasks.discover.predict import discover_labels
 from frugalseg.tasks.segment.blend import choose_blend
 from frugalseg.tasks.segment.config import LOSSES, SegmentConfig
 from frugalseg.tasks.segment.crops import Augmentation, CachedImages, StepDataset
-from frugalseg.tasks.segment.data import read_through
+from frugalseg.tasks.segment.data import boundaries_to_learn, read_through
 from frugalseg.tasks.segment.model import FrugalModel, build_model
 from frugalseg.tasks.segment.module import SamplerModule, SegmentationModule
 
@@ -32,7 +30,7 @@ LATTICE = 4  # points of a loss "at pixels" between two uniform samples, in each
 def train(
     config: SegmentConfig,
     dataset: ImageMaskFolder,
-    run: NewRun,
+    run: RunDir,
     network: nn.Module | None = None,
 ) -> None:
     """Train a run, or resume an unfinished one.
@@ -52,11 +50,7 @@ def train(
     store = CachedImages(dataset.splits["train"], dataset.classes, config.size)
     model = _working_model(config, dataset.classes.num_classes, network)
     shares = _read_all(store, dataset)
-    # without masks, the store holds the regions to be learned: the sampler takes their boundaries
-    discovered = config.boundaries is not None and dataset.pseudo_labels is None
-    taught = (
-        _discovered_boundaries(config, dataset) if discovered and model.sampler.learns else store
-    )
+    taught = boundaries_to_learn(dataset, store) if model.sampler.learns else store
     run.begin()
     if is_main_process():
         write_classes(dataset.classes, run.path / "classes.csv")
@@ -80,9 +74,7 @@ def train(
     if is_main_process():
         save_weights(model, run.weights)
         resolved = replace(config, blend=model.blend).plain()
-        run.finish(
-            {"resolved": resolved, "shares": shares, "config_hash": run.asked.hash(), **choice}
-        )
+        run.finish({"resolved": resolved, "shares": shares, **choice})
 
 
 def _working_model(
@@ -96,17 +88,26 @@ def _working_model(
     channels = 2 if model.needs_truth() else 3
     with torch.inference_mode():
         with _refusing_options(f"sampler {config.sampler} does not work", config):
-            phi = model.eval().place(torch.full((1, channels, *model.thumbnail), 0.5))
+            phi = finite_answer(
+                model.eval().place(torch.full((1, channels, *model.thumbnail), 0.5))
+            )
         with _refusing_options(f"segmenter {config.segmenter} does not work", config):
             model.score(torch.full((1, 3, *config.size), 0.5), phi)
     return model
+
+
+# what a network raises that is built from a list for a number, a negative width and the like
+_OF_OPTIONS = (
+    *(TypeError, ValueError, RuntimeError, ArithmeticError, LookupError),
+    *(AttributeError, AssertionError, MemoryError),
+)
 
 
 @contextlib.contextmanager
 def _refusing_options(problem: str, config: SegmentConfig) -> Iterator[None]:
     try:
         yield
-    except (TypeError, ValueError, RuntimeError, ZeroDivisionError, IndexError) as error:
+    except _OF_OPTIONS as error:
         rows, columns = config.thumbnail or (0, 0)
         raise FrugalsegError(
             f"The {problem} with these options on a thumbnail of {rows}x{columns} and "
@@ -129,26 +130,6 @@ def _read_all(store: CachedImages, dataset: ImageMaskFolder) -> list[float]:
     return shares
 
 
-def _discovered_boundaries(config: SegmentConfig, dataset: ImageMaskFolder) -> CachedImages:
-    """All training images, with the boundaries of the regions of a discovery.
-
-    Its finer regions are used, if it has them: regions of about equal size miss small things.
-    """
-    discovery = load_discover_run(config.boundaries or "")
-    samples = dataset.splits["train"] + dataset.splits.get("unlabelled", ())
-    head = "overcluster" if "overcluster" in discovery.config.head_order else "main"
-    log.info(f"Finding the boundaries of {len(samples)} images by {discovery.dir}")
-    store = CachedImages(
-        samples,
-        dataset.classes,
-        config.size,
-        regions=lambda path: discover_labels(discovery, path, head),
-    )
-    for i in range(len(store)):  # here, because the network must not run in the batches' threads
-        store[i]
-    return store
-
-
 def _stream(
     config: SegmentConfig,
     model: FrugalModel,
@@ -165,7 +146,7 @@ def _stream(
 
 
 def _train_samplers(
-    config: SegmentConfig, run: NewRun, model: FrugalModel, store: CachedImages
+    config: SegmentConfig, run: RunDir, model: FrugalModel, store: CachedImages
 ) -> list[nn.Module]:
     """Train the model's sampler and, with ``folds``, one more for each part that is left out."""
     count = config.folds if config.folds > 1 else 0
