@@ -94,7 +94,7 @@ def run() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         write_scenes(work / "scenes", 24, 2, 2, (256, 512))
-        settings = {"steps": 40, "sampler_steps": 40, "batch_size": 4, "segmenter": "unet-plain"}
+        settings = {"steps": 20, "sampler_steps": 20, "batch_size": 2, "segmenter": "unet-plain"}
         frugalseg.train("segment", work / "scenes", work / "run", **settings)
         for kind, side in IMAGES:
             image = work / f"image.{kind}"

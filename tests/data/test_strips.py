@@ -127,12 +127,12 @@ def test_an_interlaced_png_and_other_formats_are_read_as_a_whole(
     assert not count
 
 
-@pytest.mark.parametrize("where", ["before", "behind"])
+@pytest.mark.parametrize("where", ["before", "behind", "tif"])
 def test_an_image_to_be_turned_is_turned(tmp_path: Path, count: list[int], where: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    path = tmp_path / "a.png"
-    picture("RGB").save(path, exif=exif if where == "before" else Image.Exif())
+    path = tmp_path / ("a.tif" if where == "tif" else "a.png")
+    picture("RGB").save(path, exif=Image.Exif() if where == "behind" else exif)
     if where == "behind":
         content, end = path.read_bytes(), chunk(b"IEND", b"")
         late = chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
