@@ -15,7 +15,7 @@ from frugalseg.data.png import write_png
 from frugalseg.engine.config import Size
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import atomic_replace, refuse_overwriting
-from frugalseg.reports.images import overlay, save_jpeg, shrink
+from frugalseg.reports.images import Picture, overlay, save_jpeg, shrink
 from frugalseg.tasks.base import Files, Options
 from frugalseg.tasks.segment.model import Run, ScoredImage
 
@@ -61,7 +61,7 @@ def predict(run: Run, files: Files, out: Path, options: Options) -> Sequence[str
     for (path, _), (labels, shown, *others) in track([*zip(files, outputs, strict=True)], "images"):
         try:
             scored = run.model.score_image(path)
-            pixels = _overlay_pixels(path, scored, side or max(scored.size))
+            pixels = small_pixels(path, scored, side or max(scored.size))
         except FrugalsegError as error:
             problems.append(str(error))
             continue
@@ -85,8 +85,20 @@ def _strips(size: Size, values: int) -> Iterator[Size]:
     yield from track(ends, "strips", part=True) if len(ends) > 1 else ends
 
 
-def _overlay_pixels(path: Path, scored: ScoredImage, side: int) -> np.ndarray:
-    """The image with a longest side of at most `side`, from the decoded pixels if these suffice."""
+def small_pixels(path: Path, scored: ScoredImage, side: int) -> Picture:
+    """The image to be shown, from the pixels that were decoded to score it if these suffice.
+
+    Args:
+        path: the image.
+        scored: its scores.
+        side: greatest length of the longer side.
+
+    Returns:
+        (H', W', 3).
+
+    Raises:
+        FrugalsegError: the image cannot be read.
+    """
     longest, pixels = max(scored.size), scored.pixels
     if max(pixels.shape) < min(side, longest):
         pixels = read_image(path, next(r for r in (4, 2, 1) if r == 1 or longest // r >= side))
