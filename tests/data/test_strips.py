@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin, TiffTags
 
+from encoders import write_tiff
 from frugalseg.data import images, strips
 from frugalseg.data.images import read_image
 from frugalseg.errors import FrugalsegError
@@ -162,6 +163,18 @@ def test_tiff_of_strips(
     if compression is None or (size == 1000 and mode != "1"):
         assert sum(count) == HEIGHT
         assert len(count) > 1
+
+
+@pytest.mark.parametrize(("bands", "more"), [(4, [0]), (4, [2]), (5, [0, 0])])
+def test_tiff_of_more_bands_is_read_as_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: list[int], bands: int, more: list[int]
+) -> None:
+    path = tmp_path / "a.tif"
+    write_tiff(path, RNG.integers(0, 256, (HEIGHT, WIDTH, bands)), t338=more)
+    in_strips = read_image(path, 4)
+    assert sum(count) == HEIGHT
+    monkeypatch.setattr(strips, "_LARGE", 1 << 30)
+    np.testing.assert_array_equal(in_strips, read_image(path, 4))
 
 
 @pytest.mark.parametrize("compression", [1, 8])

@@ -315,8 +315,9 @@ def _dark_remark(deep: Sequence[Path]) -> list[str]:
     """A sentence if images of 16 bits use only the lower bits."""
     brightest = 0
     for path in deep[:: -(-len(deep) // _PROBE) or 1]:
-        with suppress(FrugalsegError):  # broken files are reported elsewhere
-            brightest = max(brightest, int(read_image(path).max()))
+        with suppress(FrugalsegError), open_image(path) as image:  # broken ones: said elsewhere
+            parts = read_strips(image, path, 1) or [image]
+            brightest = max(brightest, *(int(_upright(part, 1).max()) for part in parts))
     if not deep or brightest >= _DARK:
         return []
     bits = 8 + brightest.bit_length()

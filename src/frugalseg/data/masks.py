@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from frugalseg.data.class_statistics import ONLY_BINARY, MaskStatistics, count_ids, mask_content
 from frugalseg.data.classes import IGNORE_INDEX, ClassList
