@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter, convert
 
@@ -88,7 +88,15 @@ def suggest(run: Path, /, *, number: int = 20, out: Path | None = None) -> None:
 
 @app.command
 def predict(
-    run: Path, images: Paths, /, *, out: Path | None = None, masks: str | None = None
+    run: Path,
+    images: Paths,
+    /,
+    *,
+    out: Path | None = None,
+    masks: str | None = None,
+    overlay_side: int | None = None,
+    probabilities: Literal["npz", "png"] | None = None,
+    probabilities_size: SizeOption | None = None,
 ) -> None:
     """Label every pixel of new images, or assign new images to clusters, by a finished run.
 
@@ -103,10 +111,24 @@ def predict(
         masks: For discoveries: masks that name finer regions, of some images that the run learned
             from; a few are enough (suggest lists them). A folder of masks, or the word folder for
             those in the data folder.
+        overlay_side: For segmentations: longest side of NAME.overlay.jpg in pixels, by default
+            2048; 0 for the image's own size, which needs memory for the whole image.
+        probabilities: For segmentations: npz for the probability of each class at each pixel
+            (NAME.probabilities.npz), png for the highest of them as 16-bit grey
+            (NAME.confidence.png).
+        probabilities_size: Height and width of the probabilities; by default the image's own.
     """
     from frugalseg.tasks import base
 
-    base.predict(run, images, out, masks=masks)
+    base.predict(
+        run,
+        images,
+        out,
+        masks=masks,
+        overlay_side=overlay_side,
+        probabilities=probabilities,
+        probabilities_size=probabilities_size,
+    )
 
 
 @app.command

@@ -44,17 +44,21 @@ def shows_progress() -> bool:
     return _handler in log.handlers and sys.stderr.isatty()
 
 
-def track(items: Iterable[Item], unit: str, total: int | None = None) -> Iterator[Item]:
+def track(
+    items: Iterable[Item], unit: str, total: int | None = None, part: bool = False
+) -> Iterator[Item]:
     """Loop over items with a progress bar, if progress is shown.
 
     Args:
         items: to loop over.
         unit: a plural noun for them, such as ``"images"``.
         total: their number, if ``items`` has no length.
+        part: whether this is a part of longer work, which has a bar of its own: the bar goes away.
     """
     from tqdm import tqdm
 
-    bar: Any = tqdm(items, unit=f" {unit}", total=total, disable=not shows_progress())
+    hidden = not shows_progress()
+    bar: Any = tqdm(items, unit=f" {unit}", total=total, leave=not part, disable=hidden)
     yield from bar
 
 

@@ -176,7 +176,7 @@ def atomic_replace(path: Path) -> Iterator[Path]:
 
 
 def refuse_overwriting(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
-    """Refuse to overwrite files that are about to be read.
+    """Refuse to overwrite files that are about to be read, and to write a file twice.
 
     Args:
         inputs: files to read.
@@ -189,7 +189,11 @@ def refuse_overwriting(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
     # a link to write is itself replaced; a link to read leads to a file that must be kept
     read = {folder(path.parent) / path.name for path in inputs}
     read |= {path.resolve() for path in read if path.is_symlink()}
+    written = set()
     for path in outputs:
+        if path in written:
+            raise FrugalsegError(f"{path} would be written for two images: rename one of them.")
+        written.add(path)
         if folder(path.parent) / path.name in read:
             raise FrugalsegError(
                 f"{path} would be overwritten by what is made of the images: "

@@ -1,5 +1,7 @@
 import errno
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,13 +117,16 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "a.png"
     path.write_text("old")
 
-    def save(self: Image.Image, target: Path, **options: object) -> None:
-        Path(target).write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+    class Full(io.FileIO):
+        def write(self, data: Any) -> int:
+            if self.tell() > 20:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
 
-    monkeypatch.setattr(Image.Image, "save", save)
-    with pytest.raises(FrugalsegError, match=r"a\.png cannot be written \(No space left"):
-        write_labels(np.zeros((2, 2), np.uint8), path, CLASSES)
+    with monkeypatch.context() as full:
+        full.setattr(Path, "open", lambda self, mode: Full(self, mode))
+        with pytest.raises(FrugalsegError, match=r"a\.png cannot be written \(No space left"):
+            write_labels(np.zeros((2, 2), np.uint8), path, CLASSES)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 

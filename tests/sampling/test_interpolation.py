@@ -326,6 +326,9 @@ def test_the_gpu_code_gives_the_answers_of_the_cpu(tmp_path):
         dtype = phi.dtype
         scores, grad = noise(n, 9, h, w, dtype=dtype), noise(n, 9, *size, dtype=dtype)
         cases.append((phi, size, scores, grad, *snap(phi, size)))
+    phi, size, scores, grad = cases[1][:4]  # a strip of rows
+    _, nodes, strip, shift = interpolation._prepare(scores, phi, size, (3, 7))
+    cases.append((phi, strip, scores, grad[..., 3:7, :], nodes, shift))
     torch.save(cases, tmp_path / "cases")
     subprocess.run(
         [sys.executable, "-c", GPU_CODE_ON_THE_CPU, tmp_path / "cases", tmp_path / "answers"],

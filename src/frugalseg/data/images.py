@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
-from frugalseg.console import log
+from frugalseg.console import log, track
 from frugalseg.data.image_file import (
     DEEP,
     Remark,
     is_deep,
     open_image,
+    orientation_of,
     raw_mode,
     read_header,
     unnamed_opacity,
 )
+from frugalseg.data.strips import read_strips
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import atomic_replace
 
@@ -62,7 +64,11 @@ def read_image(path: Path | str, reduce: int = 1, bands: int = 3) -> Pixels:
     path = Path(path)
     if bands == 3:
         with open_image(path) as image:
-            return _upright(image, reduce)
+            strips = read_strips(image, path, reduce) if reduce > 1 else None
+            if strips is None or orientation_of(image, path) != 1:
+                return _upright(image, reduce)
+            parts = track(strips, "parts read", part=True)
+            return np.concatenate([_upright(strip, reduce) for strip in parts])
     if any((above.parent / "infrared").is_dir() for above in path.parents[:-1]):
         return _with_infrared(path)
     return read_four_bands(path)
@@ -309,8 +315,9 @@ def _dark_remark(deep: Sequence[Path]) -> list[str]:
     """A sentence if images of 16 bits use only the lower bits."""
     brightest = 0
     for path in deep[:: -(-len(deep) // _PROBE) or 1]:
-        with suppress(FrugalsegError):  # broken files are reported elsewhere
-            brightest = max(brightest, int(read_image(path).max()))
+        with suppress(FrugalsegError), open_image(path) as image:  # broken ones: said elsewhere
+            parts = read_strips(image, path, 1) or [image]
+            brightest = max(brightest, *(int(_upright(part, 1).max()) for part in parts))
     if not deep or brightest >= _DARK:
         return []
     bits = 8 + brightest.bit_length()

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from frugalseg.data.class_statistics import ONLY_BINARY, MaskStatistics, count_ids, mask_content
 from frugalseg.data.classes import IGNORE_INDEX, ClassList
 from frugalseg.data.image_file import Remark, is_deep, open_image, raw_mode
+from frugalseg.data.png import write_png
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import atomic_replace
 
 MASK_SUFFIXES = frozenset([".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm"])
 BINARY = "masks of 0 and 255 alone"
@@ -214,30 +214,33 @@ def read_statistics(path: Path | str, classes: ClassList | None = None) -> MaskS
         raise FrugalsegError(f"{path}: {error}") from None
 
 
-def write_labels(indices: NDArray[np.integer], path: Path | str, classes: ClassList) -> None:
+def write_labels(
+    indices: NDArray[np.integer] | Iterable[NDArray[np.integer]],
+    path: Path | str,
+    classes: ClassList,
+) -> None:
     """Write class indices as a PNG file of ids.
 
     Ids up to 255 make a palette image in the classes' colours, larger ones a 16-bit grey image.
 
     Args:
-        indices: (H, W) indices, 255 where the class is unknown.
+        indices: (H, W) indices, 255 where the class is unknown; or strips of their rows from top to
+            bottom, which are asked for one at a time.
         path: the PNG file, written atomically.
         classes: the class list.
 
     Raises:
         FrugalsegError: the file cannot be written, or the disk is full.
     """
-    ids = classes.decode(indices)
-    image = Image.fromarray(ids)
-    if ids.dtype == np.uint8:
+    strips = [indices] if isinstance(indices, np.ndarray) else indices
+    palette = None
+    if classes.decode(np.empty(0, np.uint8)).dtype == np.uint8:
         palette = np.zeros((256, 3), np.uint8)
         palette[IGNORE_INDEX] = 255
         for c in classes.classes:
             if c.id < 256:
                 palette[c.id] = c.colour
-        image.putpalette(palette.tobytes())
-    with atomic_replace(Path(path)) as temporary:
-        image.save(temporary, format="PNG", compress_level=3)
+    write_png(map(classes.decode, strips), Path(path), palette)
 
 
 class BinaryMasks:

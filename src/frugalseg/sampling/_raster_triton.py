@@ -82,8 +82,11 @@ def _extent(lowest, highest, shift):
 
 
 @_jit
-def _load_quad(nodes, quad, h, w, shift):
-    """A quad's image, first node, corners a to d, and first and last pixel row and column."""
+def _load_quad(nodes, quad, h, w, height, shift):
+    """A quad's image, first node, corners a to d, and first and last pixel row and column.
+
+    Of a strip of an image, rows outside are left out.
+    """
     image, a = _corner_a(quad, h, w)
     at = nodes + 2 * (image.to(tl.int64) * h * w + a)
     ar, ac, br, bc = tl.load(at), tl.load(at + 1), tl.load(at + 2), tl.load(at + 3)
@@ -99,6 +102,7 @@ def _load_quad(nodes, quad, h, w, shift):
         tl.maximum(tl.maximum(ac, bc), tl.maximum(cc, dc)),
         shift,
     )
+    top, bottom = tl.maximum(top, 0), tl.minimum(bottom, height - 1)
     return image, a, ar, ac, br, bc, cr, cc, dr, dc, top, bottom, left, right
 
 
@@ -109,7 +113,7 @@ def _paint_kernel(
     """Write the number of each triangle of a quad to the pixels it holds; the highest stays."""
     quad = tl.program_id(0)
     image, _, ar, ac, br, bc, cr, cc, dr, dc, top, bottom, left, right = _load_quad(
-        nodes, quad, h, w, shift
+        nodes, quad, h, w, height, shift
     )
     bd = tl.load(splits + quad) != 0
     xr, xc = tl.where(bd, dr, cr), tl.where(bd, dc, cc)
@@ -241,7 +245,7 @@ def _scatter_kernel(
     quad = tl.program_id(0)
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     image, a, _, _, _, _, _, _, _, _, top, bottom, left, right = _load_quad(
-        nodes, quad, h, w, shift
+        nodes, quad, h, w, height, shift
     )
     plane = image.to(tl.int64) * channels + channel
     dtype = grad.dtype.element_ty

@@ -33,7 +33,7 @@ from frugalseg.errors import FrugalsegError
 Size = tuple[int, int]
 
 
-def interpolate(scores: Tensor, phi: Tensor, size: Size) -> Tensor:
+def interpolate(scores: Tensor, phi: Tensor, size: Size, rows: Size | None = None) -> Tensor:
     """Interpolate scores at the samples to every pixel.
 
     Differentiable in the scores; phi is a constant here and gets no gradient.
@@ -41,26 +41,29 @@ def interpolate(scores: Tensor, phi: Tensor, size: Size) -> Tensor:
     Args:
         scores: (N, C, h, w), a vector for each sample. Half precisions are read as float32.
         phi: (N, h, w, 2), (row, col) of each sample in [0, 1], h and w at least 2.
-        size: (height, width) of the result.
+        size: (height, width) of the image.
+        rows: the first row and the one behind the last, for a strip of the result, which is the
+            same as those rows of the whole; by default all.
 
     Returns:
-        (N, C, height, width), float64 for float64 scores, else float32.
+        (N, C, height or number of rows, width), float64 for float64 scores, else float32.
 
     Raises:
         TypeError: scores or phi are not floating point.
-        ValueError: shapes that do not fit, a size below 1, or tensors on different devices.
+        ValueError: shapes that do not fit, a size below 1, rows outside the image, or tensors on
+            different devices.
 
     >>> from frugalseg.sampling import uniform_sampling
     >>> phi = uniform_sampling((3, 3))
     >>> interpolate(torch.arange(9.0).reshape(1, 1, 3, 3), phi, (5, 5))[0, 0, 1]
     tensor([1.5000, 2.0000, 2.5000, 3.0000, 3.5000])
     """
-    scores, nodes, size, shift = _prepare(scores, phi, size)
+    scores, nodes, size, shift = _prepare(scores, phi, size, rows)
     result: Tensor = _Interpolate.apply(scores, nodes, size, shift)  # type: ignore[no-untyped-call]
     return result
 
 
-def interpolate_argmax(scores: Tensor, phi: Tensor, size: Size) -> Tensor:
+def interpolate_argmax(scores: Tensor, phi: Tensor, size: Size, rows: Size | None = None) -> Tensor:
     """Class of the highest interpolated score at every pixel, without storing the scores.
 
     The same as `interpolate(scores, phi, size).argmax(1)` except for rounding if classes tie; exact
@@ -70,21 +73,25 @@ def interpolate_argmax(scores: Tensor, phi: Tensor, size: Size) -> Tensor:
         scores: (N, C, h, w), a vector for each sample; infinite ones lose or win, NaN gives any
             class.
         phi: (N, h, w, 2), (row, col) of each sample in [0, 1], h and w at least 2.
-        size: (height, width) of the result.
+        size: (height, width) of the image.
+        rows: the first row and the one behind the last, for a strip of the result, which is the
+            same as those rows of the whole; by default all.
 
     Returns:
-        (N, height, width): uint8 for up to 255 classes, else int16, beyond 32767 classes int64.
+        (N, height or number of rows, width): uint8 for up to 255 classes, else int16, beyond 32767
+        classes int64.
 
     Raises:
         TypeError: scores or phi are not floating point.
-        ValueError: shapes that do not fit, a size below 1, or tensors on different devices.
+        ValueError: shapes that do not fit, a size below 1, rows outside the image, or tensors on
+            different devices.
 
     >>> from frugalseg.sampling import uniform_sampling
     >>> scores = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [0.0, 2.0]]])[None]
     >>> interpolate_argmax(scores, uniform_sampling((2, 2)), (1, 7))
     tensor([[[0, 0, 0, 1, 1, 1, 1]]], dtype=torch.uint8)
     """
-    scores, nodes, size, shift = _prepare(scores, phi, size)
+    scores, nodes, size, shift = _prepare(scores, phi, size, rows)
     classes = scores.shape[1]
     dtype = torch.uint8 if classes <= 255 else torch.int16 if classes <= 32767 else torch.int64
     labels: Tensor = _backend(scores).argmax(scores.detach(), nodes, size, shift, dtype)
@@ -125,8 +132,14 @@ def _complete(scores: Tensor, nodes: Tensor, size: Size, shift: int) -> tuple[Te
     return F.pad(scores, (1, 1, 1, 1), mode="replicate"), ring
 
 
-def _prepare(scores: Tensor, phi: Tensor, size: Size) -> tuple[Tensor, Tensor, Size, int]:
-    """Check the arguments; return float32 or float64 scores and snapped samples without gaps."""
+def _prepare(
+    scores: Tensor, phi: Tensor, size: Size, rows: Size | None
+) -> tuple[Tensor, Tensor, Size, int]:
+    """Check the arguments; return float32 or float64 scores and snapped samples without gaps.
+
+    Of a strip, samples are counted from its first row, and the size is its own: all that follows
+    depends on differences of whole numbers, so nothing changes.
+    """
     if not (scores.is_floating_point() and phi.is_floating_point()):
         raise TypeError(
             f"scores and phi must be floating point, not {scores.dtype} and {phi.dtype}"
@@ -148,8 +161,14 @@ def _prepare(scores: Tensor, phi: Tensor, size: Size) -> tuple[Tensor, Tensor, S
     size = (int(size[0]), int(size[1]))
     if scores.dtype not in (torch.float32, torch.float64):
         scores = scores.float()
+    if rows is not None and not 0 <= rows[0] < rows[1] <= size[0]:
+        raise ValueError(f"rows must be (first, last + 1) of {size[0]} rows, not {tuple(rows)}")
     nodes, shift = snap(phi, size)
-    return *_complete(scores, nodes, size, shift), size, shift
+    scores, nodes = _complete(scores, nodes, size, shift)
+    if rows is not None:
+        nodes = nodes - nodes.new_tensor([rows[0] << shift, 0])
+        size = (rows[1] - rows[0], size[1])
+    return scores, nodes, size, shift
 
 
 def _backend(scores: Tensor) -> ModuleType:

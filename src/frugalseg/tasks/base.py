@@ -393,5 +393,8 @@ def _options_of(
     """All options that a task knows, sorted; None if not set. Refuse those of other tasks."""
     for name, value in options.items():
         if value is not None and name not in known:
-            raise FrugalsegError(f"{folder} is a run of '{task.name}': --{name} is of no use here.")
+            option = name.replace("_", "-")
+            raise FrugalsegError(
+                f"{folder} is a run of '{task.name}': --{option} is of no use here."
+            )
     return {name: options.get(name) for name in sorted(known)}

@@ -26,7 +26,9 @@ from frugalseg.sampling import (
     uniform_sampling,
 )
 from frugalseg.tasks.segment.model import load_run
+from frugalseg.tasks.segment.predict import small_pixels
 
+SIDE = 1024  # of a picture, at most
 SUFFIXES = (".html", ".png", ".svg")
 
 
@@ -56,16 +58,17 @@ def draw_samplings(
     """
     if (mask is None) == (folder is None):
         raise FrugalsegError("Give either --mask (true boundaries) or --run (a trained sampler).")
-    pixels = read_image(image)
     if folder is not None:
         run = load_run(folder)
         if run.model.needs_truth():
             raise FrugalsegError(f"{folder} samples by true boundaries: give the --mask instead.")
-        answer = run.model.predict(image)
-        samplings = {f"{run.config.sampler} of {folder_name(folder)}": answer.phi.numpy()}
-        labels, colours = answer.labels, run.classes.colours
+        scored = run.model.score_image(image)
+        pixels = small_pixels(image, scored, SIDE)
+        samplings = {f"{run.config.sampler} of {folder_name(folder)}": scored.phi[0].numpy()}
+        labels, colours = scored.labels((pixels.shape[0], pixels.shape[1])), run.classes.colours
     else:
         assert mask is not None
+        pixels = read_image(image)
         labels, colours, samplings = _true_samplings(pixels, mask, classes, targets, size)
     title = f"image and {'mask' if folder is None else 'answer'}"
     write_sampling_figure({title: overlay(pixels, labels, colours)}, pixels, samplings, out)
@@ -129,7 +132,7 @@ def write_sampling_figure(
             f"{path}: a figure cannot be written as {path.suffix or 'a file without suffix'}. "
             f"End the name with one of {', '.join(SUFFIXES)}."
         )
-    panels = {title: shrink(panel, 1024) for title, panel in first.items()}
+    panels = {title: shrink(panel, SIDE) for title, panel in first.items()}
     panels |= {title: draw_samples(image, phi) for title, phi in samplings.items()}
     if suffix == ".html":
         pictures = [picture(title, panel) for title, panel in panels.items()]

@@ -28,6 +28,7 @@ from frugalseg.sampling import (
     area_average,
     blend_with_uniform,
     boundary_maps,
+    interpolate,
     interpolate_argmax,
     reduced_sampling,
     sample_pixels,
@@ -54,6 +55,52 @@ class Prediction:
     phi: Tensor
     warped: Tensor
     scores: Tensor
+
+
+@dataclass(frozen=True)
+class ScoredImage:
+    """The scores at the samples of one image, from which any part of the answer is interpolated.
+
+    Attributes:
+        size: of the image, ``(H, W)``.
+        pixels: ``(H / reduce, W / reduce, 3)`` uint8, as they were decoded.
+        phi: ``(1, h, w, 2)``, the places of the samples, on the CPU.
+        warped: ``(3, h, w)`` in ``[0, 1]``, the small image that the segmenter saw, on the CPU.
+        scores: ``(1, C, h, w)`` float32, on the model's device.
+    """
+
+    size: Size
+    pixels: NDArray[np.uint8]
+    phi: Tensor
+    warped: Tensor
+    scores: Tensor
+
+    @torch.inference_mode()
+    def labels(self, size: Size, rows: Size | None = None) -> NDArray[np.uint8]:
+        """Class indices at a size, whose corner pixels are those of the image.
+
+        Args:
+            size: ``(H', W')``.
+            rows: the first row and the one behind the last; by default all.
+
+        Returns:
+            ``(H' or number of rows, W')``.
+        """
+        labels = interpolate_argmax(self.scores, self.phi.to(self.scores.device), size, rows)[0]
+        return labels.cpu().numpy().astype(np.uint8, copy=False)
+
+    @torch.inference_mode()
+    def probabilities(self, size: Size, rows: Size | None = None) -> Tensor:
+        """Softmax of the interpolated scores.
+
+        Args:
+            size, rows: as for :meth:`labels`.
+
+        Returns:
+            ``(C, H' or number of rows, W')`` float32, on the CPU.
+        """
+        scores = interpolate(self.scores, self.phi.to(self.scores.device), size, rows)[0]
+        return scores.softmax(0).cpu()
 
 
 class FrugalModel(nn.Module):
@@ -105,7 +152,6 @@ class FrugalModel(nn.Module):
         """Whether the sampler reads true boundaries instead of the image (``oracle``)."""
         return getattr(self.sampler, "needs_truth", False)
 
-    @torch.inference_mode()
     def predict(
         self,
         image: Path | str | NDArray[np.uint8],
@@ -129,6 +175,20 @@ class FrugalModel(nn.Module):
             ValueError: the sampler needs the truth, and it is missing.
         """
         stage = stage or (lambda name: nullcontext())
+        scored = self.score_image(image, truth, targets, stage)
+        with stage("interpolation"):
+            labels = scored.labels(scored.size)
+        return Prediction(labels, scored.phi[0], scored.warped, scored.scores[0].cpu())
+
+    @torch.inference_mode()
+    def score_image(
+        self,
+        image: Path | str | NDArray[np.uint8],
+        truth: NDArray[np.uint8] | None = None,
+        targets: list[int] | None = None,
+        stage: Stage = lambda name: nullcontext(),
+    ) -> ScoredImage:
+        """All of :meth:`predict`, with its arguments and errors, but the interpolation."""
         was_training = self.training
         self.eval()
         with stage("decode"):
@@ -151,12 +211,10 @@ class FrugalModel(nn.Module):
         with stage("warp"):
             warped = sample_pixels(pixels, reduced_sampling(phi[0], full, reduce), covered)
         with stage("segmenter"):
-            scores = finite_answer(self.score(warped[None].to(self.device), phi.to(self.device)))
-        with stage("interpolation"):
-            labels = interpolate_argmax(scores.float(), phi.to(scores.device), full)[0]
-            answer = labels.cpu().numpy().astype(np.uint8, copy=False)
+            scores = self.score(warped[None].to(self.device), phi.to(self.device))
+            scores = finite_answer(scores.float())
         self.train(was_training)
-        return Prediction(answer, phi[0], warped, scores[0].cpu())
+        return ScoredImage(full, pixels, phi, warped, scores)
 
     def _decode(self, image: Path | str | NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Size, int]:
         """Pixels, the full size, and how many times smaller the pixels are."""

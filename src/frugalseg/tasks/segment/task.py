@@ -1,20 +1,14 @@
 """The task of segmenting images from few of their pixels, learned from masks."""
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
-from frugalseg.console import log, track
-from frugalseg.data.headers import say_of_images
+from frugalseg.console import log
 from frugalseg.data.image_mask_folder import ImageMaskFolder
-from frugalseg.data.images import read_image
-from frugalseg.data.masks import write_labels
 from frugalseg.engine.results import Result
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import refuse_overwriting
-from frugalseg.reports.images import overlay, save_jpeg
 from frugalseg.reports.tables import iou_lines
-from frugalseg.tasks.base import Files, Options, Task, own_result
+from frugalseg.tasks.base import Task, own_result
 from frugalseg.tasks.names import default_run_folder
 from frugalseg.tasks.segment.config import SegmentConfig
 from frugalseg.tasks.segment.data import open_data, resolve
@@ -26,6 +20,7 @@ from frugalseg.tasks.segment.evaluate import (
     samples_to_score,
 )
 from frugalseg.tasks.segment.model import Run, load_run
+from frugalseg.tasks.segment.predict import OPTIONS, predict
 from frugalseg.tasks.segment.report import compare_runs
 
 
@@ -39,26 +34,6 @@ def export(run: Run, dataset: ImageMaskFolder) -> Result | None:
     compare_runs([run], [result], samples, 4, dataset.classes, page)
     log.info(f"The page is {page}.")
     return result
-
-
-def predict(run: Run, files: Files, out: Path, options: Options) -> Sequence[str]:
-    """Label images: write NAME.png and NAME.overlay.jpg for each."""
-    if run.model.needs_truth():
-        raise FrugalsegError(f"{run.dir} samples by true boundaries: it cannot label new images.")
-    outputs = [(out / f"{name}.png", out / f"{name}.overlay.jpg") for _, name in files]
-    refuse_overwriting([path for path, _ in files], chain.from_iterable(outputs))
-    say_of_images([path for path, _ in files])
-    problems = []
-    for (path, _), (labels, shown) in track([*zip(files, outputs, strict=True)], "images"):
-        try:
-            answer = run.model.predict(path)
-            picture = overlay(read_image(path), answer.labels, run.classes.colours)
-        except FrugalsegError as error:
-            problems.append(str(error))
-            continue
-        write_labels(answer.labels, labels, run.classes)
-        save_jpeg(picture, shown)
-    return problems
 
 
 def compare(
@@ -95,5 +70,6 @@ TASK = Task(
     network_option="segmenter",
     keep_suffix=False,
     evaluate_options=frozenset({"images", "masks"}),
+    predict_options=OPTIONS,
     compare=compare,
 )
