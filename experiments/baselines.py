@@ -24,8 +24,8 @@ from frugalseg.metrics.clustering import agreement_scores
 from frugalseg.models.backbone import settle_batch_norm
 from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.data import open_data, resolve
-from frugalseg.tasks.cluster.model import build_net
 from frugalseg.tasks.cluster.train import build_training_data
+from frugalseg.tasks.iic.model import build_net
 
 Floats = NDArray[np.float32]
 Groups = NDArray[np.int64]

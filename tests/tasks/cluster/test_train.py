@@ -19,16 +19,16 @@ from frugalseg.tasks.cluster import train as training
 from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.data import resolve, training_indices
 from frugalseg.tasks.cluster.features import FrozenFeatures, nearest_images
-from frugalseg.tasks.cluster.model import build_net, load_cluster_run
 from frugalseg.tasks.cluster.module import FeatureModule
-from frugalseg.tasks.cluster.predict import answer_images
+from frugalseg.tasks.cluster.predict import ClusterRun, answer_images
+from frugalseg.tasks.iic.model import build_net
 from frugalseg.tasks.iic.schedule import HeadSchedule, StepIndices
 from shapes import TINY, shapes, train
 from tasks.kits import own_backbone
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_cluster_run(folder).net.state_dict()
+    return ClusterRun.load(folder).net.state_dict()
 
 
 def test_distractors_are_for_the_overclustering_head() -> None:
@@ -41,7 +41,7 @@ def test_distractors_are_for_the_overclustering_head() -> None:
 
 def test_a_run_trains_loads_and_says_how_it_went(tmp_path: Path) -> None:
     state = train(tmp_path / "run", restarts=2)
-    run = load_cluster_run(tmp_path / "run")
+    run = ClusterRun.load(tmp_path / "run")
     assert state["finished"] is True
     assert len(state["losses"]) == 2
     assert state["sub_head"] == int(np.argmin(state["losses"]))
@@ -152,7 +152,7 @@ def test_a_frozen_backbone_from_nothing_is_the_one_whose_features_were_learned(
     settings = {"frozen": True, "backbone": "vgg-iic", "components": 8, "restarts": 2}
     for name, seed in (("run", 3), ("again", 3), ("other", 4)):
         train(tmp_path / name, images, seed=seed, features=str(tmp_path / "kept"), **settings)
-    run = load_cluster_run(tmp_path / "run")
+    run = ClusterRun.load(tmp_path / "run")
     views = run.config.views
     pixels = torch.from_numpy(images.read_all(views.side, learned[0].indices)).permute(0, 3, 1, 2)
     with torch.inference_mode():
@@ -189,7 +189,7 @@ def test_heads_on_frozen_features_learn_in_mixed_precision(tmp_path: Path) -> No
 def test_heads_on_frozen_features_find_the_shapes(tmp_path: Path) -> None:
     images, frozen = shapes(), {"frozen": True, "components": 8, "neighbours": 4}
     train(tmp_path / "run", images, steps=60, batch_size=60, learning_rate=0.02, **frozen)
-    answers = answer_images(load_cluster_run(tmp_path / "run"), images)
+    answers = answer_images(ClusterRun.load(tmp_path / "run"), images)
     found = answers.probabilities.argmax(1)
     counts = confusion(found, images.labels, 3, 3)
     assert accuracy(as_classes(counts, one_to_one(counts))) > 0.9
@@ -199,7 +199,7 @@ def test_as_many_clusters_are_trained_as_were_counted(tmp_path: Path) -> None:
     frozen = {"frozen": True, "components": 8, "neighbours": 4, "overclusters": 6}
     state = train(tmp_path / "run", clusters="auto", **frozen)
     assert state["clusters"] == state["counts"]["chosen"]
-    assert load_cluster_run(tmp_path / "run").net.main.shape == (2, state["clusters"])
+    assert ClusterRun.load(tmp_path / "run").net.main.shape == (2, state["clusters"])
     assert {line["training"] for line in RunDir(tmp_path / "run").history()} == {"count", "cluster"}
 
 

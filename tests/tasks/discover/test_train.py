@@ -22,10 +22,10 @@ from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.discover.data import resolve
 from frugalseg.tasks.discover.evaluate import count_regions, region_scores
 from frugalseg.tasks.discover.features import pieces_of
-from frugalseg.tasks.discover.model import DiscoverRun, build_discover_net, load_discover_run
 from frugalseg.tasks.discover.module import MapModule
-from frugalseg.tasks.discover.predict import discover_labels
+from frugalseg.tasks.discover.predict import DiscoverRun, discover_labels
 from frugalseg.tasks.discover.train import TrainingData, build_training_data
+from frugalseg.tasks.iic.model import build_net
 from frugalseg.tasks.iic.schedule import HeadSchedule, StepIndices
 from gloo import measures_of_the_main_process, run_in_processes
 from tasks.kits import own_dense_backbone
@@ -38,7 +38,7 @@ def textures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_discover_run(folder).net.state_dict()
+    return DiscoverRun.load(folder).net.state_dict()
 
 
 def score(run: DiscoverRun, count: int = 4) -> float:
@@ -52,7 +52,7 @@ def score(run: DiscoverRun, count: int = 4) -> float:
 
 def test_planted_textures_are_found(textures: Path, tmp_path: Path) -> None:
     state = train(textures, tmp_path / "run", steps=60, learning_rate=0.02, masks="folder", seed=2)
-    run = load_discover_run(tmp_path / "run")
+    run = DiscoverRun.load(tmp_path / "run")
     labels = discover_labels(run, texture(100)[0])
     assert labels.dtype == np.uint8
     assert score(run) > 0.9
@@ -64,7 +64,7 @@ def test_planted_textures_are_found(textures: Path, tmp_path: Path) -> None:
 
 def test_a_run_trains_loads_and_says_how_it_went(textures: Path, tmp_path: Path) -> None:
     state = train(textures, tmp_path / "run", restarts=2)
-    run = load_discover_run(tmp_path / "run")
+    run = DiscoverRun.load(tmp_path / "run")
     assert state["finished"] is True
     assert len(state["losses"]) == 2
     assert state["sub_head"] == int(np.argmin(state["losses"]))
@@ -86,13 +86,13 @@ def test_heads_on_frozen_features_find_the_textures(textures: Path, tmp_path: Pa
     frozen = {"frozen": True, "width": 8, "crop": 48, "components": 4, "hidden": 8}
     frozen |= {"masks": "folder", "augment_options": {"brightness": 0.1}}
     train(textures, tmp_path / "run", steps=60, learning_rate=0.02, **frozen)
-    assert score(load_discover_run(tmp_path / "run")) > 0.8
+    assert score(DiscoverRun.load(tmp_path / "run")) > 0.8
     assert max(RunDir(tmp_path / "run").history()[-1]["accuracy"]) > 0.8
 
 
 def test_as_many_regions_are_trained_as_were_counted(textures: Path, tmp_path: Path) -> None:
     state = train(textures, tmp_path / "run", classes="auto", overclasses=5)
-    run = load_discover_run(tmp_path / "run")
+    run = DiscoverRun.load(tmp_path / "run")
     assert run.classes == state["counts"]["chosen"]
     assert run.net.main.shape == (2, run.classes)
     assert {line["training"] for line in RunDir(tmp_path / "run").history()} == {
@@ -113,7 +113,7 @@ def test_unlabelled_pixels_do_not_count_where_asked(textures: Path, tmp_path: Pa
     config = DiscoverConfig(data=str(data), **asked)
     images = open_any_folder(data, "folder")
     config = resolve(config, images)
-    net = build_discover_net(config, 2)
+    net = build_net(config, 2)
     learned = build_training_data(config, images, net)
     module = training.make_module(config, learned, net, 0)
     valid = module.assign("main", torch.arange(12), torch.Generator().manual_seed(0))[2]
@@ -127,7 +127,7 @@ def test_half_precision_is_for_the_training_alone(textures: Path, tmp_path: Path
     state = train(textures, tmp_path / "run", **settings)
     assert all(value.dtype != torch.bfloat16 for value in weights(tmp_path / "run").values())
     assert all(np.isfinite(state["losses"]))
-    assert score(load_discover_run(tmp_path / "run")) > 0.9
+    assert score(DiscoverRun.load(tmp_path / "run")) > 0.9
 
 
 def test_a_frozen_backbone_from_nothing_is_the_one_whose_features_were_learned(
@@ -144,7 +144,7 @@ def test_a_frozen_backbone_from_nothing_is_the_one_whose_features_were_learned(
     settings = {"frozen": True, "side": 48, "crop": 48, "components": 4, "restarts": 2}
     for name in ("run", "again"):
         train(textures, tmp_path / name, seed=3, **settings)
-    run = load_discover_run(tmp_path / "run")
+    run = DiscoverRun.load(tmp_path / "run")
     image = read_image(textures / "images" / "00.png")
     pieces = torch.from_numpy(np.stack(pieces_of(image, 48))).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
@@ -168,7 +168,7 @@ def test_an_idle_head_rests_and_both_views_share_a_frame(textures: Path) -> None
     config = DiscoverConfig(data=str(textures), **TINY)
     data = open_any_folder(textures)
     config = resolve(config, data)
-    net = build_discover_net(config, 2)
+    net = build_net(config, 2)
     learned = build_training_data(config, data, net)
     module = training.make_module(config, learned, net, 0)
     p, q, valid = module.assign("main", torch.arange(4), torch.Generator().manual_seed(0))

@@ -17,8 +17,7 @@ from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.data import config_to_score, open_data, resolve
 from frugalseg.tasks.cluster.evaluate import Answers, scores
 from frugalseg.tasks.cluster.export import read_assignments, write_choices
-from frugalseg.tasks.cluster.model import ClusterRun, load_cluster_run
-from frugalseg.tasks.cluster.predict import answer_images
+from frugalseg.tasks.cluster.predict import ClusterRun, answer_images
 from frugalseg.tasks.cluster.report import ClusterReport, cluster_page
 from frugalseg.tasks.cluster.suggest import suggest
 from frugalseg.tasks.iic.diagnostics_text import diagnostics_lines
@@ -172,7 +171,7 @@ TASK = Task(
     open_data=open_checked,
     resolve=resolve,
     train="frugalseg.tasks.cluster.train:train",
-    load=load_cluster_run,
+    load=ClusterRun.load,
     export=export,
     predict=predict,
     open_scored=open_scored,

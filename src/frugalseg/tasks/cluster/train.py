@@ -19,10 +19,9 @@ from frugalseg.models.heads import TwoHeadNet, principal_directions
 from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.data import few_pairs, training_indices
 from frugalseg.tasks.cluster.features import FrozenFeatures, nearest_images
-from frugalseg.tasks.cluster.model import build_net
 from frugalseg.tasks.cluster.module import ClusterModule, FeatureModule, ImageModule
 from frugalseg.tasks.iic.config import not_none
-from frugalseg.tasks.iic.model import share_frozen
+from frugalseg.tasks.iic.model import build_net, share_frozen
 from frugalseg.tasks.iic.schedule import HeadSchedule
 from frugalseg.tasks.iic.train import build_first, train_heads
 

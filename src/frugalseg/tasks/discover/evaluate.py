@@ -25,9 +25,9 @@ from frugalseg.metrics.confusion import (
     mean_of_known,
 )
 from frugalseg.tasks.discover.export import RegionWriter, region_classes
-from frugalseg.tasks.discover.model import DiscoverRun
 from frugalseg.tasks.discover.predict import (
     PLACES,
+    DiscoverRun,
     RegionPrediction,
     finer_labels,
     predict_image,

@@ -32,8 +32,7 @@ from frugalseg.tasks.discover.gallery import (
     class_paint,
     show,
 )
-from frugalseg.tasks.discover.model import DiscoverRun
-from frugalseg.tasks.discover.predict import predict_image
+from frugalseg.tasks.discover.predict import DiscoverRun, predict_image
 from frugalseg.tasks.iic.report import (
     GroupReport,
     RegionComparison,

@@ -26,8 +26,7 @@ from frugalseg.tasks.discover.evaluate import (
 )
 from frugalseg.tasks.discover.export import RegionWriter, region_classes
 from frugalseg.tasks.discover.gallery import ExampleCollector
-from frugalseg.tasks.discover.model import DiscoverRun, load_discover_run
-from frugalseg.tasks.discover.predict import discover_labels, finer_labels, read_pixels
+from frugalseg.tasks.discover.predict import DiscoverRun, discover_labels, finer_labels, read_pixels
 from frugalseg.tasks.discover.report import compare_regions, run_names, write_region_report
 from frugalseg.tasks.discover.suggest import suggest_regions
 from frugalseg.tasks.iic.diagnostics_text import diagnostics_lines
@@ -173,7 +172,7 @@ TASK = Task(
     open_data=open_data,
     resolve=resolve,
     train="frugalseg.tasks.discover.train:train",
-    load=load_discover_run,
+    load=DiscoverRun.load,
     export=export,
     predict=predict,
     open_scored=open_scored,

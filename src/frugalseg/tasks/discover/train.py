@@ -21,10 +21,9 @@ from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.discover.data import MEMORY, memory_of
 from frugalseg.tasks.discover.evaluate import enlarge
 from frugalseg.tasks.discover.features import FeatureMaps, PixelStore, feature_maps, pieces_of
-from frugalseg.tasks.discover.model import build_discover_net
 from frugalseg.tasks.discover.module import DiscoverModule, MapModule, PixelModule
 from frugalseg.tasks.iic.config import not_none
-from frugalseg.tasks.iic.model import share_frozen
+from frugalseg.tasks.iic.model import build_net, share_frozen
 from frugalseg.tasks.iic.schedule import HeadSchedule
 from frugalseg.tasks.iic.train import build_first, train_heads
 
@@ -68,7 +67,7 @@ def train(
         FrugalsegError: the settings or the images do not allow the training; the folder is not
             made.
     """
-    build = partial(build_discover_net, config, backbone=backbone)
+    build = partial(build_net, config, backbone=backbone)
     data = build_training_data(config, images, build_first(config, build))
     run.begin()
     make = partial(make_module, config, data)

@@ -2,10 +2,9 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self
 
 from torch import nn
 
@@ -16,7 +15,7 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.files import same_path
 from frugalseg.models.backbone import build_backbone
 from frugalseg.models.heads import TwoHeadNet
-from frugalseg.tasks.iic.config import Config, not_none
+from frugalseg.tasks.iic.config import Config, IICConfig, not_none
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,33 @@ class IICRun(Generic[Config]):
         net: backbone and heads, in evaluation mode, on the GPU if there is one.
     """
 
+    config_class: ClassVar[type[Any]]
+
     dir: RunDir
     asked: Config
     config: Config
     state: dict[str, Any]
     net: TwoHeadNet
+
+    @classmethod
+    def load(cls, folder: Path | str, backbone: nn.Module | None = None) -> Self:
+        """Load a finished run; its network is on the GPU if there is one.
+
+        Args:
+            folder: the run's folder.
+            backbone: the run's backbone, if it was handed in; a copy of it gets the run's weights.
+
+        Raises:
+            FrugalsegError: the folder is incomplete or unfinished, its weights do not fit, or its
+                backbone must be handed in.
+        """
+        run = RunDir(folder)
+        asked, state = run.finished(cls.config_class)
+        config = cls.config_class.from_values(state["resolved"], str(run.path / "state.json"))
+        untrained = dataclasses.replace(config, pretrained=False)
+        net = build_net(untrained, int(state["clusters"]), backbone)
+        load_weights(net, run.weights, state["weights"])
+        return cls(run, asked, config, state, net.to(default_device()).eval())
 
     @property
     def clusters(self) -> int:
@@ -90,54 +111,13 @@ class IICRun(Generic[Config]):
         return {"agreement": self.state["diagnostics"]["agreement"]} if own else {}
 
 
-Run = TypeVar("Run", bound=IICRun[Any])
-
-
-def load_run(
-    kind: type[Run],
-    config_class: type[Config],
-    build: Callable[[Config, int, nn.Module | None], TwoHeadNet],
-    folder: Path | str,
-    backbone: nn.Module | None = None,
-) -> Run:
-    """Load a finished run; its network is on the GPU if there is one.
-
-    Args:
-        kind: class of the run.
-        config_class: class of its configuration.
-        build: builds the untrained network, given configuration, k and backbone.
-        folder: the run's folder.
-        backbone: the run's backbone, if it was handed in; a copy of it gets the run's weights.
-
-    Raises:
-        FrugalsegError: the folder is incomplete or unfinished, its weights do not fit, or its
-            backbone must be handed in.
-    """
-    run = RunDir(folder)
-    asked, state = run.finished(config_class)
-    config = config_class.from_values(state["resolved"], str(run.path / "state.json"))
-    net = build(dataclasses.replace(config, pretrained=False), int(state["clusters"]), backbone)
-    load_weights(net, run.weights, state["weights"])
-    return kind(run, asked, config, state, net.to(default_device()).eval())
-
-
-def build_two_heads(
-    config: Config,
-    clusters: int,
-    overclusters: int,
-    channels: int,
-    backbone: nn.Module | None = None,
-    **maps: Any,
-) -> TwoHeadNet:
+def build_net(config: IICConfig, groups: int, backbone: nn.Module | None = None) -> TwoHeadNet:
     """The untrained network of a resolved configuration.
 
     Args:
         config: the configuration.
-        clusters: k of the main head.
-        overclusters: k of the overclustering head.
-        channels: of the images.
+        groups: k of the main head.
         backbone: the configuration's backbone, if it is handed in; a copy of it is built in.
-        maps: further arguments of :func:`frugalseg.models.backbone.build_backbone`.
 
     Raises:
         FrugalsegError: there is no such backbone, its weights cannot be had, it must be handed in,
@@ -151,10 +131,11 @@ def build_two_heads(
             else f"The run's backbone is {config.backbone}: none can be handed in."
         )
     chosen = str(config.backbone) if backbone is None else copy.deepcopy(backbone).cpu()
+    channels, width = config.views.out_channels, not_none(config.width)
     return TwoHeadNet(
-        build_backbone(chosen, channels, not_none(config.width), bool(config.pretrained), **maps),
-        clusters,
-        overclusters,
+        build_backbone(chosen, channels, width, bool(config.pretrained), **config.maps),
+        groups,
+        config.finer,
         not_none(config.sub_heads),
         not_none(config.hidden),
         not_none(config.components) if config.frozen else 0,
