@@ -23,6 +23,7 @@ from frugalseg.tasks.cluster.module import FeatureModule
 from frugalseg.tasks.cluster.predict import ClusterRun, answer_images
 from frugalseg.tasks.iic.model import build_net
 from frugalseg.tasks.iic.schedule import HeadSchedule, StepIndices
+from frugalseg.tasks.iic.train import TrainingData
 from shapes import TINY, shapes, train
 from tasks.kits import own_backbone
 
@@ -71,7 +72,8 @@ def features_module(part: int | None, seed: int = 0) -> FeatureModule:
     indices = {"main": np.arange(120), "overcluster": np.arange(120)}
     schedule = HeadSchedule(indices, ("main", "overcluster"), 1, 60, seed)
     return FeatureModule(
-        *(net, schedule, config, seed, group.numpy()),
+        *(net, schedule, config, seed),
+        labels=group.numpy(),
         plain=views[0],
         transformed=views[1:],
         near=nearest_images(views[0], 5),
@@ -142,7 +144,7 @@ def test_a_frozen_backbone_from_nothing_is_the_one_whose_features_were_learned(
 ) -> None:
     learned = []
 
-    def build_training_data(*given: Any) -> training.TrainingData:
+    def build_training_data(*given: Any) -> TrainingData:
         learned.append(whole(*given))
         return learned[-1]
 
@@ -154,13 +156,15 @@ def test_a_frozen_backbone_from_nothing_is_the_one_whose_features_were_learned(
         train(tmp_path / name, images, seed=seed, features=str(tmp_path / "kept"), **settings)
     run = ClusterRun.load(tmp_path / "run")
     views = run.config.views
-    pixels = torch.from_numpy(images.read_all(views.side, learned[0].indices)).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(images.read_all(views.side, np.arange(60))).permute(0, 3, 1, 2)
     with torch.inference_mode():
         features = run.net.reduce(run.net.backbone(prediction_view(pixels, views)))
-    torch.testing.assert_close(features, learned[0].plain, atol=0.02, rtol=0.02)  # kept as halves
+    torch.testing.assert_close(
+        features, learned[0].values["plain"], atol=0.02, rtol=0.02
+    )  # kept as halves
     for name, value in weights(tmp_path / "run").items():
         assert torch.equal(value, weights(tmp_path / "again")[name])
-    assert not torch.equal(learned[0].plain, learned[2].plain)
+    assert not torch.equal(learned[0].values["plain"], learned[2].values["plain"])
 
 
 def test_a_backbone_that_cannot_be_handed_in(tmp_path: Path) -> None:

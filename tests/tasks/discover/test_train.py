@@ -24,9 +24,10 @@ from frugalseg.tasks.discover.evaluate import count_regions, region_scores
 from frugalseg.tasks.discover.features import pieces_of
 from frugalseg.tasks.discover.module import MapModule
 from frugalseg.tasks.discover.predict import DiscoverRun, discover_labels
-from frugalseg.tasks.discover.train import TrainingData, build_training_data
+from frugalseg.tasks.discover.train import build_training_data
 from frugalseg.tasks.iic.model import build_net
 from frugalseg.tasks.iic.schedule import HeadSchedule, StepIndices
+from frugalseg.tasks.iic.train import TrainingData, make_module
 from gloo import measures_of_the_main_process, run_in_processes
 from tasks.kits import own_dense_backbone
 from textures import TINY, texture, train, write_textures
@@ -115,7 +116,7 @@ def test_unlabelled_pixels_do_not_count_where_asked(textures: Path, tmp_path: Pa
     config = resolve(config, images)
     net = build_net(config, 2)
     learned = build_training_data(config, images, net)
-    module = training.make_module(config, learned, net, 0)
+    module = make_module(config, learned, net, 0)
     valid = module.assign("main", torch.arange(12), torch.Generator().manual_seed(0))[2]
     assert bool(valid[:, :24, :16].any())
     assert not bool(valid[:, :, 16:].any())
@@ -149,7 +150,7 @@ def test_a_frozen_backbone_from_nothing_is_the_one_whose_features_were_learned(
     pieces = torch.from_numpy(np.stack(pieces_of(image, 48))).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
         maps = run.net.reduce(run.net.backbone(pieces))
-    there = learned[0].maps.plain[: len(maps)].float()
+    there = learned[0].values["plain"][: len(maps)].float()
     torch.testing.assert_close(maps, there, atol=0.01, rtol=0.01)  # kept as halves
     for name, value in weights(tmp_path / "run").items():
         assert torch.equal(value, weights(tmp_path / "again")[name])
@@ -170,7 +171,7 @@ def test_an_idle_head_rests_and_both_views_share_a_frame(textures: Path) -> None
     config = resolve(config, data)
     net = build_net(config, 2)
     learned = build_training_data(config, data, net)
-    module = training.make_module(config, learned, net, 0)
+    module = make_module(config, learned, net, 0)
     p, q, valid = module.assign("main", torch.arange(4), torch.Generator().manual_seed(0))
     assert p.shape == q.shape == (2, 4, 2, 12, 12)
     assert valid.shape == (4, 12, 12)

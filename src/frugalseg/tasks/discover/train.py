@@ -1,8 +1,8 @@
 """Train a discovery: from images, or heads on features of a frozen backbone."""
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,38 +16,15 @@ from frugalseg.engine.environment import default_device
 from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
+from frugalseg.models import HEADS
 from frugalseg.models.heads import TwoHeadNet
 from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.discover.data import MEMORY, memory_of
 from frugalseg.tasks.discover.evaluate import enlarge
-from frugalseg.tasks.discover.features import FeatureMaps, PixelStore, feature_maps, pieces_of
+from frugalseg.tasks.discover.features import PixelStore, feature_maps, pieces_of
 from frugalseg.tasks.discover.module import DiscoverModule, MapModule, PixelModule
 from frugalseg.tasks.iic.config import not_none
-from frugalseg.tasks.iic.model import build_net, share_frozen
-from frugalseg.tasks.iic.schedule import HeadSchedule
-from frugalseg.tasks.iic.train import build_first, train_heads
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingData:
-    """The images of a training: their pixels, or features of a frozen backbone.
-
-    Attributes:
-        count: number of images, or of pieces of them.
-        classes: number of the labels' classes; 0 without labels.
-        store: the images, if the backbone learns.
-        maps: features, if it is frozen.
-        labels: (N, h, w) class indices at the places of these, 255 if unknown.
-        frozen: the network whose backbone computed these features and whose components reduced
-            them.
-    """
-
-    count: int
-    classes: int = 0
-    store: PixelStore | None = None
-    maps: FeatureMaps | None = None
-    labels: Tensor | None = None
-    frozen: TwoHeadNet | None = None
+from frugalseg.tasks.iic.train import TrainingData, train_heads
 
 
 def train(
@@ -67,44 +44,7 @@ def train(
         FrugalsegError: the settings or the images do not allow the training; the folder is not
             made.
     """
-    build = partial(build_net, config, backbone=backbone)
-    data = build_training_data(config, images, build_first(config, build))
-    run.begin()
-    make = partial(make_module, config, data)
-    train_heads(config, run, config.classes, "regions", build, make, {"images": data.count})
-
-
-def make_module(
-    config: DiscoverConfig,
-    data: TrainingData,
-    net: TwoHeadNet,
-    seed: int,
-    head_order: tuple[str, ...] | None = None,
-) -> DiscoverModule:
-    """The training module of a network.
-
-    Args:
-        config: resolved.
-        data: the images.
-        net: the network.
-        seed: of the training.
-        head_order: the heads that learn in turn; by default those of the configuration.
-    """
-    everything = np.arange(data.count)
-    schedule = HeadSchedule(
-        {"main": everything, "overcluster": everything},
-        head_order or config.head_order,
-        not_none(config.steps_per_head),
-        not_none(config.batch_size),
-        seed,
-    )
-    if data.store is not None:
-        return PixelModule(
-            net, schedule, config, seed, data.classes, store=data.store, augment=config.views
-        )
-    share_frozen(net, not_none(data.frozen))
-    maps = vars(not_none(data.maps))
-    return MapModule(net, schedule, config, seed, data.classes, **maps, labels=data.labels)
+    train_heads(config, run, backbone, partial(build_training_data, config, images))
 
 
 def build_training_data(
@@ -139,7 +79,7 @@ def build_training_data(
     for _ in in_threads(lambda place: store.put(place, *read(place)), places, "images"):
         pass
     _refuse_plain(config, store.rows())
-    return TrainingData(len(indices), classes, store)
+    return _training_data(len(indices), PixelModule, {"store": store, "classes": classes})
 
 
 def _choose_images(config: DiscoverConfig, data: ImageMaskFolder) -> NDArray[np.int64]:
@@ -181,7 +121,19 @@ def _compute_features(
     if classes:
         size = maps.plain.shape[-2:]
         known_labels = torch.from_numpy(np.stack([_nearest(labels[k][..., 0], size) for k in kept]))
-    return TrainingData(len(pictures), classes, None, maps, known_labels, net.cpu())
+    values = {**vars(maps), "labels": known_labels, "classes": classes}
+    return _training_data(len(pictures), MapModule, values, net.cpu())
+
+
+def _training_data(
+    count: int,
+    module: type[DiscoverModule],
+    values: dict[str, Any],
+    frozen: TwoHeadNet | None = None,
+) -> TrainingData:
+    """Both heads learn from all images or pieces."""
+    heads = {name: np.arange(count) for name in HEADS}
+    return TrainingData(heads, module, values, frozen, state={"images": count})
 
 
 def _nearest(labels: NDArray[np.uint8], size: Sequence[int]) -> NDArray[np.uint8]:

@@ -1,10 +1,13 @@
 """Train two heads: count the groups if asked to, from one seed or several, and keep the best."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from frugalseg.console import log
 from frugalseg.engine.environment import default_device, is_main_process, seed_everything
@@ -13,75 +16,118 @@ from frugalseg.engine.trainer import fit
 from frugalseg.files import atomic_write
 from frugalseg.metrics.clustering import mean_and_spread
 from frugalseg.models.heads import TwoHeadNet
-from frugalseg.tasks.iic.config import IICConfig
+from frugalseg.tasks.iic.config import IICConfig, not_none
+from frugalseg.tasks.iic.model import build_net, share_frozen
 from frugalseg.tasks.iic.module import IICModule
 from frugalseg.tasks.iic.number import choose_count
-
-Build = Callable[[int], TwoHeadNet]  # the network, given k of the main head
-# the training module, given the network, the seed and, unless they are those of the configuration,
-# the heads that learn in turn
-MakeModule = Callable[..., IICModule]
+from frugalseg.tasks.iic.schedule import HeadSchedule
 
 
-def build_first(config: IICConfig, build: Build) -> TwoHeadNet:
-    """Build the network before anything is written: unknown backbones and missing weights fail.
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training learns from: images, or features of a frozen backbone.
 
-    It draws a frozen backbone that has no weights: the same one for all restarts and whenever the
-    training goes on.
+    Attributes:
+        heads: the images of each head, counted among those of the training.
+        module: the class of the training modules.
+        values: the attributes of these that hold images or features, and labels.
+        frozen: the network whose backbone computed these features and whose components reduced
+            them.
+        shuffle: see :class:`HeadSchedule`.
+        state: further values for the state of the run.
     """
-    seed_everything(config.seed)
-    return build(2)
+
+    heads: dict[str, NDArray[np.int64]]
+    module: type[IICModule]
+    values: dict[str, Any]
+    frozen: TwoHeadNet | None = None
+    shuffle: bool = True
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 def train_heads(
     config: IICConfig,
     run: RunDir,
-    groups: int | str,
-    unit: str,
-    build: Build,
-    make: MakeModule,
-    state: dict[str, Any],
+    backbone: nn.Module | None,
+    read: Callable[[TwoHeadNet], TrainingData],
 ) -> None:
     """Train from every seed, keep the training of lowest loss, and finish the run.
 
     Args:
         config: of the run, resolved.
-        run: the run, begun.
-        groups: k of the main head, or "auto".
-        unit: name of the groups, such as "clusters".
-        build: builds the network; random numbers are seeded before it is called.
-        make: makes the training module of a network.
-        state: further values for the state of the run.
+        run: its folder.
+        backbone: the configuration's backbone, if it is handed in.
+        read: reads the images, or computes features with the backbone of a network and sets its
+            components.
+
+    Raises:
+        FrugalsegError: the backbone or the images do not allow the training.
     """
+    # built before anything is written: unknown backbones and missing weights fail. It draws a
+    # frozen backbone that has no weights: the same one for all restarts and whenever the training
+    # goes on.
+    seed_everything(config.seed)
+    data = read(build_net(config, 2, backbone))
+    run.begin()
+    state, groups = data.state, config.groups
     if groups == "auto":
-        state["counts"] = count_groups(config, run, unit, build, make)
-        groups = int(state["counts"]["chosen"])
+        counts = count_groups(config, run, backbone, data)
+        state, groups = {**state, "counts": counts}, int(counts["chosen"])
     outcomes = []
     for seed in range(config.seed, config.seed + config.restarts):
         name = f"{config.task}-{seed}" if config.restarts > 1 else config.task
-        log.info(
-            f"Training {'the heads' if config.frozen else 'backbone and heads'}: {groups} {unit}"
-        )
+        what = "the heads" if config.frozen else "backbone and heads"
+        log.info(f"Training {what}: {groups} {config.unit}")
         seed_everything(seed)
-        module = make(build(int(groups)), seed)
+        module = make_module(config, data, build_net(config, groups, backbone), seed)
         fit(module, run, name, config)
         outcomes.append({"seed": seed, "training": name, **select_head(module)})
         save_weights(module.net, run.checkpoints / name / "selected.st")
     if is_main_process():
-        _finish(config, run, int(groups), outcomes, state)
+        _finish(config, run, groups, outcomes, state)
+
+
+def make_module(
+    config: IICConfig,
+    data: TrainingData,
+    net: TwoHeadNet,
+    seed: int,
+    head_order: tuple[str, ...] | None = None,
+) -> IICModule:
+    """The training module of a network.
+
+    Args:
+        config: resolved.
+        data: what it learns from.
+        net: the network.
+        seed: of the training.
+        head_order: the heads that learn in turn; by default those of the configuration.
+    """
+    schedule = HeadSchedule(
+        data.heads,
+        head_order or config.head_order,
+        not_none(config.steps_per_head),
+        not_none(config.batch_size),
+        seed,
+        data.shuffle,
+    )
+    if data.frozen is not None:
+        share_frozen(net, data.frozen)
+    return data.module(net, schedule, config, seed, **data.values)
 
 
 def count_groups(
-    config: IICConfig, run: RunDir, unit: str, build: Build, make: MakeModule
+    config: IICConfig, run: RunDir, backbone: nn.Module | None, data: TrainingData
 ) -> dict[str, Any]:
     """Choose the number of groups from an overclustering that is trained first.
 
     Returns:
         As of :func:`frugalseg.tasks.iic.number.choose_count`.
     """
-    log.info(f"Counting {unit}: an overclustering is trained and merged")
+    log.info(f"Counting {config.unit}: an overclustering is trained and merged")
     seed_everything(config.seed)
-    module = make(build(2), config.seed, ("overcluster",))
+    net = build_net(config, 2, backbone)
+    module = make_module(config, data, net, config.seed, ("overcluster",))
     fit(module, run, "count", config)
     select_head(module)  # settles batch norm
     outputs = module.compare("overcluster", module.monitored)
