@@ -17,7 +17,7 @@ from frugalseg.models.heads import TwoHeadNet
 from frugalseg.tasks.base import train_only
 from frugalseg.tasks.cluster import train as training
 from frugalseg.tasks.cluster.config import ClusterConfig
-from frugalseg.tasks.cluster.data import resolve, training_indices
+from frugalseg.tasks.cluster.data import batch_hints, resolve, training_indices
 from frugalseg.tasks.cluster.features import FrozenFeatures, nearest_images
 from frugalseg.tasks.cluster.module import FeatureModule
 from frugalseg.tasks.cluster.predict import ClusterRun, answer_images
@@ -38,6 +38,15 @@ def test_distractors_are_for_the_overclustering_head() -> None:
     chosen = training_indices(ClusterConfig(data="shapes"), images)
     assert chosen["overcluster"].tolist() == list(range(12))
     assert chosen["main"].tolist() == list(range(3, 12))
+
+
+def test_a_batch_too_small_for_its_clusters_is_hinted_at() -> None:
+    few = {"clusters": 40, "overclusters": 50, "num_views": 1}
+    asked = ClusterConfig(**TINY | few | {"batch_size": 50})
+    hints = batch_hints(resolve(asked, shapes()))
+    assert hints[0].startswith("overclusters=50 is much for batches of 50 images in 1 views")
+    assert "--batch-size 200" in hints[1]
+    assert batch_hints(resolve(ClusterConfig(**TINY | {"overclusters": 8}), shapes())) == []
 
 
 def test_a_run_trains_loads_and_says_how_it_went(tmp_path: Path) -> None:

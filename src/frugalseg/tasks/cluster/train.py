@@ -15,7 +15,7 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.models.backbone import check_backbone
 from frugalseg.models.heads import TwoHeadNet, principal_directions
 from frugalseg.tasks.cluster.config import ClusterConfig
-from frugalseg.tasks.cluster.data import few_pairs, training_indices
+from frugalseg.tasks.cluster.data import batch_hints, training_indices
 from frugalseg.tasks.cluster.features import FrozenFeatures, nearest_images
 from frugalseg.tasks.cluster.module import FeatureModule, ImageModule
 from frugalseg.tasks.iic.config import not_none
@@ -39,7 +39,8 @@ def train(
         FrugalsegError: the settings or the images do not allow the training. Settings are refused
             before the folder is made.
     """
-    _hint_at_small_batches(config)
+    for hint in batch_hints(config):
+        log.info(hint)
 
     def read(net: TwoHeadNet) -> TrainingData:
         if backbone is not None:
@@ -87,16 +88,6 @@ def build_training_data(
     values["transformed"] = torch.stack([net.reduce(view) for view in transformed])
     values["near"] = nearest_images(plain, config.neighbours) if config.neighbours else None
     return TrainingData(heads, FeatureModule, values, net.cpu(), config.shuffle, state)
-
-
-def _hint_at_small_batches(config: ClusterConfig) -> None:
-    heads = {"overclusters": not_none(config.overclusters)}
-    if config.clusters != "auto":
-        heads["clusters"] = config.clusters
-    for option, groups in heads.items():
-        hint = few_pairs(groups, not_none(config.batch_size), not_none(config.num_views), option)
-        if hint:
-            log.info(hint)
 
 
 def _refuse_equal(config: ClusterConfig, values: Tensor) -> None:

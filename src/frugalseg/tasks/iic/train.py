@@ -71,20 +71,50 @@ def train_heads(
     run.begin()
     state, groups = data.state, config.groups
     if groups == "auto":
-        counts = count_groups(config, run, backbone, data)
+        log.info(f"Counting {config.unit}: an overclustering is trained and merged")
+        module, _ = train_once(config, run, backbone, data, 2, config.seed, "count")
+        outputs = module.compare("overcluster", module.monitored)
+        counts = choose_count(outputs.p, outputs.q)
+        log.info(counts["says"])
         state, groups = {**state, "counts": counts}, int(counts["chosen"])
     outcomes = []
     for seed in range(config.seed, config.seed + config.restarts):
         name = f"{config.task}-{seed}" if config.restarts > 1 else config.task
         what = "the heads" if config.frozen else "backbone and heads"
         log.info(f"Training {what}: {groups} {config.unit}")
-        seed_everything(seed)
-        module = make_module(config, data, build_net(config, groups, backbone), seed)
-        fit(module, run, name, config)
-        outcomes.append({"seed": seed, "training": name, **select_head(module)})
+        module, selected = train_once(config, run, backbone, data, groups, seed, name)
+        outcomes.append({"seed": seed, "training": name, **selected})
         save_weights(module.net, run.checkpoints / name / "selected.st")
     if is_main_process():
         _finish(config, run, groups, outcomes, state)
+
+
+def train_once(
+    config: IICConfig,
+    run: RunDir,
+    backbone: nn.Module | None,
+    data: TrainingData,
+    groups: int,
+    seed: int,
+    name: str,
+) -> tuple[IICModule, dict[str, Any]]:
+    """Train from one seed.
+
+    Args:
+        config, run, backbone: as in :func:`train_heads`.
+        data: what is learned from.
+        groups: k of the main head.
+        seed: of the training.
+        name: of the training; "count" trains the overclustering head alone.
+
+    Returns:
+        The trained module, and what :func:`select_head` says of it.
+    """
+    seed_everything(seed)
+    order = ("overcluster",) if name == "count" else config.head_order
+    module = make_module(config, data, build_net(config, groups, backbone), seed, order)
+    fit(module, run, name, config)
+    return module, select_head(module)
 
 
 def make_module(
@@ -114,26 +144,6 @@ def make_module(
     if data.frozen is not None:
         share_frozen(net, data.frozen)
     return data.module(net, schedule, config, seed, **data.values)
-
-
-def count_groups(
-    config: IICConfig, run: RunDir, backbone: nn.Module | None, data: TrainingData
-) -> dict[str, Any]:
-    """Choose the number of groups from an overclustering that is trained first.
-
-    Returns:
-        As of :func:`frugalseg.tasks.iic.number.choose_count`.
-    """
-    log.info(f"Counting {config.unit}: an overclustering is trained and merged")
-    seed_everything(config.seed)
-    net = build_net(config, 2, backbone)
-    module = make_module(config, data, net, config.seed, ("overcluster",))
-    fit(module, run, "count", config)
-    select_head(module)  # settles batch norm
-    outputs = module.compare("overcluster", module.monitored)
-    counts = choose_count(outputs.p, outputs.q)
-    log.info(counts["says"])
-    return counts
 
 
 def select_head(module: IICModule) -> dict[str, Any]:
