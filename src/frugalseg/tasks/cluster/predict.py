@@ -96,7 +96,6 @@ def answer_images(run: ClusterRun, images: ImageSet, split: str = "all") -> Answ
         chosen.numpy(),
         finer.numpy(),
         main.argmax(-1).numpy(),
-        tuple(float(loss) for loss in run.state["losses"]),
         clustering_diagnostics(chosen) | run.known_agreement(images.root, split),
         None if images.labels is None else images.labels[indices],
         images.class_names,

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from frugalseg.console import log
 from frugalseg.data.image_set import ImageSet
 from frugalseg.engine.environment import default_device
 from frugalseg.engine.run_dir import RunDir
-from frugalseg.errors import FrugalsegError
 from frugalseg.models.backbone import check_backbone
 from frugalseg.models.heads import TwoHeadNet, principal_directions
 from frugalseg.tasks.cluster.config import ClusterConfig
@@ -19,7 +18,7 @@ from frugalseg.tasks.cluster.data import batch_hints, training_indices
 from frugalseg.tasks.cluster.features import FrozenFeatures, nearest_images
 from frugalseg.tasks.cluster.module import FeatureModule, ImageModule
 from frugalseg.tasks.iic.config import not_none
-from frugalseg.tasks.iic.train import TrainingData, train_heads
+from frugalseg.tasks.iic.train import TrainingData, refuse_equal, train_heads
 
 
 def train(
@@ -73,7 +72,7 @@ def build_training_data(
     if not config.frozen:
         log.info(f"Reading {len(order)} images")
         pixels = images.read_all(config.views.side, order)
-        _refuse_equal(config, torch.from_numpy(pixels))
+        refuse_equal(config, [torch.from_numpy(pixels).flatten(1)], "equal")
         values["pixels"] = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
         return TrainingData(heads, ImageModule, values, None, config.shuffle, state)
     log.info(
@@ -82,16 +81,9 @@ def build_training_data(
     backbone = net.backbone.eval().to(default_device())
     folder = Path(config.features) if config.features else kept
     plain, transformed = FrozenFeatures(backbone, config, images, order, folder).compute()
-    _refuse_equal(config, plain)
+    refuse_equal(config, [plain], "equal")
     net.centre, net.spread, net.directions = principal_directions(plain, net.components)
     values["plain"] = plain = net.reduce(plain)
     values["transformed"] = torch.stack([net.reduce(view) for view in transformed])
     values["near"] = nearest_images(plain, config.neighbours) if config.neighbours else None
     return TrainingData(heads, FeatureModule, values, net.cpu(), config.shuffle, state)
-
-
-def _refuse_equal(config: ClusterConfig, values: Tensor) -> None:
-    if bool((values == values[:1]).all()):
-        raise FrugalsegError(
-            f"{config.data}: all images are equal, there is nothing to tell apart."
-        )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from frugalseg.console import log, track
 from frugalseg.data.classes import lack_of_classes
 from frugalseg.data.image_mask_folder import ImageMaskFolder
-from frugalseg.engine.results import Result, make_result
+from frugalseg.engine.results import Result
 from frugalseg.errors import FrugalsegError
 from frugalseg.iic import UNUSED, clustering_diagnostics, many_to_one, one_to_one
 from frugalseg.metrics.confusion import (
@@ -92,15 +92,9 @@ def answer_regions(
     if writer:
         writer.finish(region_classes(names))
     diagnostics = clustering_diagnostics(torch.from_numpy(np.concatenate(places)))
-    return make_result(
-        RESULT,
-        run.asked,
-        run.describe(data.name, split, len(indices), run.asked.classes),
-        region_scores(counts, class_names) if scored else None,
-        diagnostics=diagnostics | run.known_agreement(data.root, split),
-        losses=run.state["losses"],
-        names=list(names),
-    )
+    diagnostics |= run.known_agreement(data.root, split)
+    scores = region_scores(counts, class_names) if scored else None
+    return run.result(RESULT, data, split, scores, diagnostics, names=list(names))
 
 
 def finer_counts(

@@ -1,20 +1,19 @@
 """Train a discovery: from images, or heads on features of a frozen backbone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from frugalseg.console import log
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.images import Pixels, resize_image, scaled_size
 from frugalseg.engine.environment import default_device
 from frugalseg.engine.run_dir import RunDir
-from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
 from frugalseg.models import HEADS
 from frugalseg.models.heads import TwoHeadNet
@@ -24,7 +23,7 @@ from frugalseg.tasks.discover.evaluate import enlarge
 from frugalseg.tasks.discover.features import PixelStore, feature_maps, pieces_of
 from frugalseg.tasks.discover.module import DiscoverModule, MapModule, PixelModule
 from frugalseg.tasks.iic.config import not_none
-from frugalseg.tasks.iic.train import TrainingData, train_heads
+from frugalseg.tasks.iic.train import TrainingData, refuse_equal, train_heads
 
 
 def train(
@@ -78,7 +77,7 @@ def build_training_data(
     store = PixelStore(sizes, config.bands, classes > 0)
     for _ in in_threads(lambda place: store.put(place, *read(place)), places, "images"):
         pass
-    _refuse_plain(config, store.rows())
+    refuse_equal(config, store.rows(), "of one colour")
     return _training_data(len(indices), PixelModule, {"store": store, "classes": classes})
 
 
@@ -104,7 +103,8 @@ def _compute_features(
     net: TwoHeadNet,
 ) -> TrainingData:
     """Features of square pieces of images; at most as many pieces as the configuration says."""
-    _refuse_plain(config, (torch.from_numpy(x.reshape(-1, x.shape[2])) for x, _ in read))
+    pixels = (torch.from_numpy(image.reshape(-1, image.shape[2])) for image, _ in read)
+    refuse_equal(config, pixels, "of one colour")
     crop, num_views = not_none(config.crop), not_none(config.num_views)
     pieces, labels = [], []
     for image, truth in read:
@@ -139,15 +139,3 @@ def _training_data(
 def _nearest(labels: NDArray[np.uint8], size: Sequence[int]) -> NDArray[np.uint8]:
     """Labels at another size, by the nearest pixel."""
     return np.ascontiguousarray(enlarge(labels, (size[0], size[1])))
-
-
-def _refuse_plain(config: DiscoverConfig, images: Iterable[Tensor]) -> None:
-    """Refuse images, (pixels, C) each, that are all of one colour."""
-    first: Tensor | None = None
-    for image in images:
-        first = image[0] if first is None else first
-        if not bool((image == first).all()):
-            return
-    raise FrugalsegError(
-        f"{config.data}: all images are of one colour, there is nothing to tell apart."
-    )

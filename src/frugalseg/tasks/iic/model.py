@@ -2,14 +2,18 @@
 
 import copy
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self
 
 from torch import nn
 
+from frugalseg.data.image_mask_folder import ImageMaskFolder
+from frugalseg.data.image_set import ImageSet
 from frugalseg.engine.config import OWN
 from frugalseg.engine.environment import default_device
+from frugalseg.engine.results import Result, ResultKind, make_result
 from frugalseg.engine.run_dir import RunDir, load_weights
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import same_path
@@ -79,26 +83,40 @@ class IICRun(Generic[Config]):
         named = self.config.frozen or self.config.pretrained
         return str(self.config.backbone) if named else f"{self.config.backbone} {self.config.width}"
 
-    def describe(self, data: str, split: str, images: int, asked: int | str) -> dict[str, Any]:
-        """The part of a result that says which run was evaluated on which images.
+    def result(
+        self,
+        kind: ResultKind,
+        data: ImageSet | ImageMaskFolder,
+        split: str,
+        scores: Mapping[str, Any] | None,
+        diagnostics: Mapping[str, float],
+        losses: Sequence[float] | None = None,
+        **parts: Any,
+    ) -> Result:
+        """The result of the run on some images.
 
         Args:
-            data: name of the data.
-            split: which images of them.
-            images: how many these are.
-            asked: the number of groups in the settings, or "auto".
+            kind: of the task.
+            data: the images.
+            split: which of them.
+            scores, parts: see :class:`frugalseg.engine.results.Result`.
+            diagnostics: of :func:`frugalseg.iic.clustering_diagnostics`.
+            losses: of the sub-heads, in nats; by default those of the main head.
         """
-        return {
+        what = {
             "run": self.dir.name,
-            "data": data,
+            "data": data.name,
             "split": split,
-            "images": images,
+            "images": len(data.indices(split)),
             "clusters": self.clusters,
-            "asked": asked,
+            "asked": self.asked.groups,
             "backbone": self.backbone_name,
             "frozen": self.config.frozen,
             "steps": self.config.steps,
         }
+        losses = self.state["losses"] if losses is None else losses
+        parts = {"diagnostics": diagnostics, "losses": losses, **parts}
+        return make_result(kind, self.asked, what, scores, **parts)
 
     def known_agreement(self, root: Path, split: str) -> dict[str, float]:
         """ "agreement" of two views, which the training measured on its own images; else nothing.

@@ -1,18 +1,19 @@
 """Train two heads: count the groups if asked to, from one seed or several, and keep the best."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from frugalseg.console import log
 from frugalseg.engine.environment import default_device, is_main_process, seed_everything
 from frugalseg.engine.run_dir import RunDir, save_weights
 from frugalseg.engine.trainer import fit
+from frugalseg.errors import FrugalsegError
 from frugalseg.files import atomic_write
 from frugalseg.metrics.clustering import mean_and_spread
 from frugalseg.models.heads import TwoHeadNet
@@ -74,7 +75,7 @@ def train_heads(
         log.info(f"Counting {config.unit}: an overclustering is trained and merged")
         module, _ = train_once(config, run, backbone, data, 2, config.seed, "count")
         outputs = module.compare("overcluster", module.monitored)
-        counts = choose_count(outputs.p, outputs.q)
+        counts = choose_count(outputs.p, outputs.q, config.unit)
         log.info(counts["says"])
         state, groups = {**state, "counts": counts}, int(counts["chosen"])
     outcomes = []
@@ -144,6 +145,25 @@ def make_module(
     if data.frozen is not None:
         share_frozen(net, data.frozen)
     return data.module(net, schedule, config, seed, **data.values)
+
+
+def refuse_equal(config: IICConfig, parts: Iterable[Tensor], what: str) -> None:
+    """Refuse images of which nothing can be learned.
+
+    Args:
+        config: names the data.
+        parts: (n, F) values of some images or pixels each.
+        what: what all images are if all these rows are equal.
+
+    Raises:
+        FrugalsegError: they are.
+    """
+    first: Tensor | None = None
+    for part in parts:
+        first = part[0] if first is None else first
+        if not bool((part == first).all()):
+            return
+    raise FrugalsegError(f"{config.data}: all images are {what}, there is nothing to tell apart.")
 
 
 def select_head(module: IICModule) -> dict[str, Any]:
