@@ -63,43 +63,12 @@ def test_planted_textures_are_found(textures: Path, tmp_path: Path) -> None:
     assert min(state["losses"]) < -0.3
 
 
-def test_a_run_trains_loads_and_says_how_it_went(textures: Path, tmp_path: Path) -> None:
-    state = train(textures, tmp_path / "run", restarts=2)
-    run = DiscoverRun.load(tmp_path / "run")
-    assert state["finished"] is True
-    assert len(state["losses"]) == 2
-    assert state["sub_head"] == int(np.argmin(state["losses"]))
-    assert [one["seed"] for one in state["restarts"]] == [0, 1]
-    assert state["oracle"] is None
-    assert not (run.dir.checkpoints).exists()
-    lines = run.dir.history()
-    assert {line["training"] for line in lines} == {"discover-0", "discover-1"}
-    assert {"main", "overcluster", "balance", "entropy", "agreement"} <= lines[0].keys()
-    assert "accuracy" not in lines[0]
-
-
-def test_heads_on_frozen_features_learn_in_mixed_precision(textures: Path, tmp_path: Path) -> None:
-    frozen = {"frozen": True, "width": 8, "crop": 48, "components": 4, "hidden": 8}
-    assert train(textures, tmp_path / "run", steps=2, precision="bf16-mixed", **frozen)["finished"]
-
-
 def test_heads_on_frozen_features_find_the_textures(textures: Path, tmp_path: Path) -> None:
     frozen = {"frozen": True, "width": 8, "crop": 48, "components": 4, "hidden": 8}
     frozen |= {"masks": "folder", "augment_options": {"brightness": 0.1}}
     train(textures, tmp_path / "run", steps=60, learning_rate=0.02, **frozen)
     assert score(DiscoverRun.load(tmp_path / "run")) > 0.8
     assert max(RunDir(tmp_path / "run").history()[-1]["accuracy"]) > 0.8
-
-
-def test_as_many_regions_are_trained_as_were_counted(textures: Path, tmp_path: Path) -> None:
-    state = train(textures, tmp_path / "run", classes="auto", overclasses=5)
-    run = DiscoverRun.load(tmp_path / "run")
-    assert run.classes == state["counts"]["chosen"]
-    assert run.net.main.shape == (2, run.classes)
-    assert {line["training"] for line in RunDir(tmp_path / "run").history()} == {
-        "count",
-        "discover",
-    }
 
 
 def test_unlabelled_pixels_do_not_count_where_asked(textures: Path, tmp_path: Path) -> None:
@@ -231,7 +200,7 @@ def test_fewer_images_than_there_are_is_said_in_words(
         monkeypatch.setattr(module, "MEMORY", 4 * 48 * 64 * 3)
     with caplog.at_level("INFO", logger="frugalseg"):
         train(textures, tmp_path / "run", steps=1)
-    said = caplog.messages
+    said = caplog.messages[1:]  # the first says that the masks are left alone
     assert said[0].startswith("4 of 12 images are learned from")
     assert "--max-images" in said[0]
     assert said[1] == "Reading 4 images"
@@ -252,11 +221,6 @@ def test_labels_decide_nothing(textures: Path, tmp_path: Path) -> None:
         ({"overclasses": 256}, "overclasses=256 is out of range: .* at most 255"),
         ({"loss_at": "pixels", "frozen": True}, "--loss-at pixels .* --no-frozen"),
         ({"backbone": "vgg-sage"}, "did you mean 'vgg-seg'"),
-        ({"pretrained": True}, "no pretrained weights"),
-        ({"augment_options": {"spin": 3}}, "no setting 'spin'"),
-        ({"augment_options": {"hue": 3}}, "setting hue of views is 3"),
-        ({"head_order": ("overcluster",)}, "--head-order must name main"),
-        ({"learning_rate": 0.0}, "learning_rate=0.0 is out of range"),
         ({"masked": True}, "--masks"),
         ({"max_displacement": 30}, "--max-displacement 30 is too far"),
         ({"split": "holiday"}, "no split 'holiday'"),
