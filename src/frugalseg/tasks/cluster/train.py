@@ -24,20 +24,7 @@ from frugalseg.tasks.iic.train import TrainingData, refuse_equal, train_heads
 def train(
     config: ClusterConfig, images: ImageSet, run: RunDir, backbone: nn.Module | None = None
 ) -> None:
-    """Train a run, or go on with an unfinished one.
-
-    Args:
-        config: resolved.
-        images: the set.
-        run: its folder.
-        backbone: a network of one's own in place of a named one; a copy is trained, from its
-            weights. :func:`frugalseg.models.backbone.build_backbone` says what it must take,
-            return and have.
-
-    Raises:
-        FrugalsegError: the settings or the images do not allow the training. Settings are refused
-            before the folder is made.
-    """
+    """Train a run, or go on with an unfinished one: see :func:`train_heads`."""
     for hint in batch_hints(config):
         log.info(hint)
 

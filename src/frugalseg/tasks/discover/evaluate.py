@@ -26,7 +26,6 @@ from frugalseg.metrics.confusion import (
 )
 from frugalseg.tasks.discover.export import RegionWriter, region_classes
 from frugalseg.tasks.discover.predict import (
-    PLACES,
     DiscoverRun,
     RegionPrediction,
     finer_labels,
@@ -37,7 +36,8 @@ from frugalseg.tasks.discover.predict import (
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.report import result_kind
 
-ALL_PLACES = 200_000  # of all images together, at which diagnostics are measured
+PLACES = 400  # of an image, at which diagnostics are measured
+ALL_PLACES = 200_000  # of all images together
 
 RESULT = result_kind(
     "discover",
@@ -75,8 +75,10 @@ def answer_regions(
     some = max(16, min(PLACES, ALL_PLACES // len(indices)))  # places of an image
     places = []
     for i in track(indices, "images"):
-        prediction = predict_image(run, data.samples[i].image, data.names[i], some)
-        places.append(prediction.places)
+        prediction = predict_image(run, data.samples[i].image, data.names[i])
+        soft = prediction.soft.reshape(run.classes, -1)
+        chosen = np.linspace(0, soft.shape[1] - 1, min(some, soft.shape[1])).astype(int)
+        places.append(soft[:, chosen].T)
         truth = data.truth(int(i))
         if truth is not None:
             counts += count_regions(prediction.labels, truth, *counts.shape)

@@ -19,7 +19,6 @@ from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.model import IICRun
 
-PLACES = 400  # of an image, at which soft answers are kept
 TILE = 1024  # pixels; larger images are answered in tiles...
 MARGIN = 128  # ...that overlap by so much on every side, or 4 of the network's coarsest steps
 STRIP = 1 << 24  # values that are enlarged at once
@@ -34,14 +33,12 @@ class RegionPrediction:
     Attributes:
         name: of the image.
         labels: (H, W) regions.
-        places: (n, k) probabilities at some places.
         pixels: (H, W, 3 or 4) the image.
         soft: (k, h, w) probabilities at the network's resolution.
     """
 
     name: str
     labels: NDArray[np.uint8]
-    places: NDArray[np.float32]
     pixels: NDArray[np.uint8]
     soft: NDArray[np.float32]
 
@@ -101,16 +98,13 @@ def finer_labels(run: DiscoverRun, image: Path | str | Pixels) -> NDArray[np.uin
     return discover_labels(run, image, "overcluster")
 
 
-def predict_image(
-    run: DiscoverRun, image: Path | str | Pixels, name: str = "", places: int = PLACES
-) -> RegionPrediction:
+def predict_image(run: DiscoverRun, image: Path | str | Pixels, name: str = "") -> RegionPrediction:
     """Divide one image.
 
     Args:
         run: a finished run.
         image: a file, or (H, W, 3) uint8; with four bands if the run sees infrared.
         name: of the image.
-        places: number of places at which probabilities are kept.
 
     Raises:
         FrugalsegError: the image cannot be read.
@@ -118,9 +112,7 @@ def predict_image(
     pixels = read_pixels(run, image)
     soft = soft_regions(run, pixels)
     labels = labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
-    rows = soft.flatten(1).T.numpy()
-    chosen = np.linspace(0, len(rows) - 1, min(places, len(rows))).astype(int)
-    return RegionPrediction(name, labels, rows[chosen], pixels, soft.numpy())
+    return RegionPrediction(name, labels, pixels, soft.numpy())
 
 
 def soft_regions(run: DiscoverRun, image: Path | str | Pixels, head: str = "main") -> Tensor:

@@ -27,6 +27,7 @@ class IICRun(Generic[Config]):
     """A finished clustering or discovery, loaded.
 
     Attributes:
+        config_class: of its settings.
         dir: the run's folder.
         asked: the settings as they were given.
         config: the settings with nothing left open.

@@ -52,17 +52,20 @@ def train_heads(
     backbone: nn.Module | None,
     read: Callable[[TwoHeadNet], TrainingData],
 ) -> None:
-    """Train from every seed, keep the training of lowest loss, and finish the run.
+    """Train a run from every seed, or go on with it; keep the training of lowest loss.
 
     Args:
         config: of the run, resolved.
         run: its folder.
-        backbone: the configuration's backbone, if it is handed in.
+        backbone: a network of one's own in place of a named one; a copy is trained, from its
+            weights. :func:`frugalseg.models.backbone.build_backbone` says what it must take,
+            return and have.
         read: reads the images, or computes features with the backbone of a network and sets its
             components.
 
     Raises:
-        FrugalsegError: the backbone or the images do not allow the training.
+        FrugalsegError: the settings, the backbone or the images do not allow the training. The
+            folder is made once they have been read, or before features are kept in it.
     """
     # built before anything is written: unknown backbones and missing weights fail. It draws a
     # frozen backbone that has no weights: the same one for all restarts and whenever the training
