@@ -22,8 +22,7 @@ from frugalseg.files import atomic_write
 from frugalseg.registry import did_you_mean
 from frugalseg.reports.tables import markdown_table
 from frugalseg.tasks.cluster.config import ClusterConfig
-from frugalseg.tasks.cluster.model import ClusterRun
-from frugalseg.tasks.cluster.predict import answer_images
+from frugalseg.tasks.cluster.predict import ClusterRun, answer_images
 
 WHOLE = "whole"
 # The recipe without one of its ingredients, settings that are changed.

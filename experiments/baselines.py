@@ -24,8 +24,8 @@ from frugalseg.metrics.clustering import agreement_scores
 from frugalseg.models.backbone import settle_batch_norm
 from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.data import open_data, resolve
-from frugalseg.tasks.cluster.model import build_net
 from frugalseg.tasks.cluster.train import build_training_data
+from frugalseg.tasks.iic.model import build_net
 
 Floats = NDArray[np.float32]
 Groups = NDArray[np.int64]
@@ -188,8 +188,7 @@ def _on_features(config: ClusterConfig, images: ImageSet, indices: Groups, seed:
     resolved = resolve(dataclasses.replace(config, frozen=True), images)
     net = build_net(resolved, 2)
     data = build_training_data(resolved, images, net, Path(str(config.features)))
-    assert data.plain is not None
-    return _k_means(data.plain.numpy(), len(images.class_names), seed, starts=10)
+    return _k_means(data.values["plain"].numpy(), len(images.class_names), seed, starts=10)
 
 
 Method = Callable[[ClusterConfig, ImageSet, Groups, int], Groups]

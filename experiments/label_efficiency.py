@@ -22,8 +22,7 @@ from frugalseg.iic import many_to_one
 from frugalseg.metrics.clustering import mean_and_spread
 from frugalseg.metrics.confusion import accuracy, as_classes, confusion
 from frugalseg.tasks.cluster.data import open_data
-from frugalseg.tasks.cluster.model import ClusterRun, load_cluster_run
-from frugalseg.tasks.cluster.predict import answer_images
+from frugalseg.tasks.cluster.predict import ClusterRun, answer_images
 from frugalseg.tasks.cluster.suggest import suggest
 
 Integers = NDArray[np.int64]
@@ -57,7 +56,7 @@ def label_efficiency(
     curves = []
     for folder in runs:
         log.info(f"== {folder}")
-        run = load_cluster_run(folder)
+        run = ClusterRun.load(folder)
         images = open_data(run.config)
         if images.labels is None or not len(images.labelled):
             raise FrugalsegError(f"{folder} was trained on images without labels.")

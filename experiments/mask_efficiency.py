@@ -20,7 +20,7 @@ from frugalseg.files import write_json
 from frugalseg.metrics.clustering import mean_and_spread
 from frugalseg.tasks.discover.data import open_data
 from frugalseg.tasks.discover.evaluate import finer_counts, semi_supervised_scores
-from frugalseg.tasks.discover.model import DiscoverRun, load_discover_run
+from frugalseg.tasks.discover.predict import DiscoverRun
 from frugalseg.tasks.discover.suggest import suggest_regions
 
 NUMBERS = (1, 2, 3, 5, 8, 12, 20, 40)
@@ -55,7 +55,7 @@ def mask_efficiency(
     curves = []
     for folder in runs:
         log.info(f"== {folder}")
-        curves.append(_curve(load_discover_run(folder), fit, score, numbers))
+        curves.append(_curve(DiscoverRun.load(folder), fit, score, numbers))
     result = {"command": command_line(), "environment": environment(), "runs": curves}
     write_json(result, out)
     _draw(curves, out.with_suffix(".svg"))

@@ -12,8 +12,7 @@ from PIL import Image
 from experiments.boundary_transfer import TAUGHT
 from frugalseg.data.masks import read_mask, read_raw
 from frugalseg.data.pseudo_labels import has_masks
-from frugalseg.tasks.discover.model import load_discover_run
-from frugalseg.tasks.discover.predict import discover_labels
+from frugalseg.tasks.discover.predict import DiscoverRun, discover_labels
 from frugalseg.tasks.segment.config import SegmentConfig
 from frugalseg.tasks.segment.data import open_data
 from textures import WORDS
@@ -112,7 +111,7 @@ def test_one_region_as_the_target(photographs: Path, divided: Path, tmp_path: Pa
 
 
 def test_regions_as_truth_are_those_of_the_discovery(photographs: Path, divided: Path) -> None:
-    regions = load_discover_run(divided)
+    regions = DiscoverRun.load(divided)
     config = SegmentConfig(str(photographs), boundaries=str(divided), targets=("region 1",))
     data = open_data(config)
     assert {name: len(some) for name, some in data.splits.items()} == {"train": 6, "val": 3}

@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from frugalseg.tasks.discover.model import load_discover_run
-from frugalseg.tasks.discover.predict import discover_labels
+from frugalseg.tasks.discover.predict import DiscoverRun, discover_labels
 from textures import WORDS, write_textures
 from tiny import Spoil, cli, refused, remove, replace, write
 
@@ -273,7 +272,7 @@ def test_a_few_strokes_name_the_finer_regions(
     assert answer.code == 0, answer.err
     assert "named by 2 masks: night, day" in answer.err
     assert [row["name"] for row in rows(out / "classes.csv")] == ["night", "day"]
-    finer = load_discover_run(run)
+    finer = DiscoverRun.load(run)
     counts = np.zeros((finer.config.overclasses, 2), np.int64)
     overcluster = {}
     for path in sorted((textures / "images").iterdir()):

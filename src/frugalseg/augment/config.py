@@ -59,6 +59,11 @@ class BaseAugmentConfig:
                     f"The setting {field.name} of views is {value!r}: it must be {limit}."
                 )
 
+    @property
+    def out_channels(self) -> int:
+        """Channels of a view, which the network takes."""
+        raise NotImplementedError
+
 
 def _wrong(value: Any, hint: Any, low: float, high: float, choices: Collection[Any]) -> str | None:
     """Say what a value must be; None if it is of the type and within the limits."""
@@ -122,7 +127,6 @@ class AugmentConfig(BaseAugmentConfig):
 
     @property
     def out_channels(self) -> int:
-        """Channels of a view, which the network takes."""
         return {"none": self.channels, "only": 2, "beside": self.channels + 2}[self.sobel]
 
 
@@ -149,7 +153,6 @@ class DenseAugmentConfig(BaseAugmentConfig):
 
     @property
     def out_channels(self) -> int:
-        """Channels of a view, which the network takes."""
         return CHANNELS[self.channels]
 
     @property

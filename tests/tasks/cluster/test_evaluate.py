@@ -26,7 +26,6 @@ def answers(count: int = 60, labels: np.ndarray | None = None) -> Answers:
         probabilities=every[1],
         overcluster_probabilities=soft(count, 9, 9),
         sub_heads=every.argmax(-1),
-        losses=(-1.0, -1.2, -0.9),
         diagnostics={},
         labels=labels,
         class_names=("ape", "bee", "cat"),

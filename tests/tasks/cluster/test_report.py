@@ -38,7 +38,6 @@ def report(probabilities: np.ndarray | None = None, **changes: Any) -> cluster.C
             probabilities=soft,
             overcluster_probabilities=answers(40, 9, 1),
             sub_heads=soft.argmax(1)[None],
-            losses=(-1.0,),
             diagnostics=DIAGNOSTICS,
             **labelled,
         ),

@@ -28,7 +28,7 @@ def halves(
     soft = np.broadcast_to(np.stack([first, 1 - first])[:, None], (2, size, size))
     labels = np.broadcast_to(np.where(left, 0, 1), (size, size)).astype(np.uint8)
     pixels = np.dstack([labels * 200] * 3).astype(np.uint8)
-    return RegionPrediction(name, labels, soft.reshape(2, -1).T, pixels, soft.astype(np.float32))
+    return RegionPrediction(name, labels, pixels, soft.astype(np.float32))
 
 
 def test_entropy_is_a_share_of_its_greatest() -> None:
@@ -77,7 +77,7 @@ def test_patches_are_of_many_images_the_surest_first() -> None:
     for i in range(count):
         two = halves(0.5, 0.6 + 0.4 * (i % 5) / 4, f"{i}.jpg")
         soft = np.concatenate([two.soft, np.zeros_like(two.soft[:1])])
-        examples.add(RegionPrediction(two.name, two.labels, two.places, two.pixels, soft))
+        examples.add(RegionPrediction(two.name, two.labels, two.pixels, soft))
     first, second, empty = examples.patches()
     assert empty == []
     assert examples.confidence[2] is None

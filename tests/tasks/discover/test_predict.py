@@ -12,13 +12,14 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.tasks.discover import predict as discover_answers
 from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.discover.data import resolve
-from frugalseg.tasks.discover.model import DiscoverRun, build_discover_net
 from frugalseg.tasks.discover.predict import (
+    DiscoverRun,
     discover_labels,
     labels_from_soft,
     soft_regions,
     tiles,
 )
+from frugalseg.tasks.iic.model import build_net
 from textures import texture
 
 
@@ -30,7 +31,7 @@ def untrained(side: int = 0, width: int = 2, seed: int = 0) -> DiscoverRun:
     config = DiscoverConfig(data="zeros", backbone="vgg-seg", width=width, side=side, sub_heads=2)
     resolved = resolve(config, data)
     torch.manual_seed(seed)
-    net = build_discover_net(resolved, 3).eval()
+    net = build_net(resolved, 3).eval()
     torch.nn.init.normal_(net.main.weight, 0, 1.0)
     state = {"clusters": 3, "sub_head": 1, "overcluster_sub_head": 0}
     return DiscoverRun(RunDir("run"), config, resolved, state, net)

@@ -8,7 +8,7 @@ import torch
 from frugalseg.augment.config import PRESETS
 from frugalseg.augment.views import prediction_view
 from frugalseg.errors import FrugalsegError
-from frugalseg.tasks.cluster.model import load_cluster_run
+from frugalseg.tasks.cluster.predict import ClusterRun
 from frugalseg.tasks.finetune.config import FinetuneConfig
 from frugalseg.tasks.finetune.data import choose_augmentation, choose_parts, draw
 from shapes import shapes, train
@@ -54,7 +54,7 @@ def test_images_without_labels_are_neither_learned_nor_scored() -> None:
 
 def test_views_are_the_runs_or_the_published_ones(tmp_path: Path) -> None:
     train(tmp_path / "run", steps=1)
-    run = load_cluster_run(tmp_path / "run")
+    run = ClusterRun.load(tmp_path / "run")
     assert choose_augmentation(FinetuneConfig(), run) == run.config.views
     stl = dataclasses.replace(
         run.config, augment="stl", augment_options={}, backbone="resnet34-iic"

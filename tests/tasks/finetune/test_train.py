@@ -4,7 +4,7 @@ import torch
 
 from frugalseg.models.backbone import build_backbone, third_stage
 from frugalseg.tasks.base import train_only
-from frugalseg.tasks.cluster.model import load_cluster_run
+from frugalseg.tasks.cluster.predict import ClusterRun
 from frugalseg.tasks.finetune.config import FinetuneConfig
 from frugalseg.tasks.finetune.data import choose_parts
 from frugalseg.tasks.finetune.model import load_finetune_run
@@ -29,7 +29,7 @@ def test_a_classifier_learns_from_labels_and_moves_the_backbone(tmp_path: Path) 
     assert tuned.state["learned"] == len(scored) == 30
     answers = answer_classes(tuned, images, scored).argmax(1)
     assert (answers == images.labels[scored]).mean() > 0.6
-    before = dict(load_cluster_run(tmp_path / "run").net.backbone.named_parameters())
+    before = dict(ClusterRun.load(tmp_path / "run").net.backbone.named_parameters())
     assert any(not torch.equal(before[n], p) for n, p in tuned.net.backbone.named_parameters())
 
 

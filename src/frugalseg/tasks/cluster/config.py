@@ -22,6 +22,9 @@ class ClusterConfig(IICConfig):
     """
 
     task: typing.ClassVar[str] = "cluster"
+    groups_setting: typing.ClassVar[str] = "clusters"
+    finer_setting: typing.ClassVar[str] = "overclusters"
+    unit: typing.ClassVar[str] = "clusters"
     default_run: typing.ClassVar[str] = "runs/DATA-clusters-CLUSTERS-SEED"
 
     data: typing.Annotated[str, Parameter(parse=False)] = setting(
@@ -64,10 +67,5 @@ class ClusterConfig(IICConfig):
 
     @property
     def views(self) -> AugmentConfig:
-        """How views are made, of a resolved configuration.
-
-        Raises:
-            FrugalsegError: an option does not fit.
-        """
         preset: AugmentConfig = PRESETS[str(self.augment)]
         return with_augment_options(preset, self.augment_options)

@@ -134,24 +134,20 @@ def training_indices(config: ClusterConfig, images: ImageSet) -> dict[str, NDArr
     return {"main": main, "overcluster": overcluster}
 
 
-def few_pairs(groups: int, batch_size: int, num_views: int, option: str) -> str | None:
-    """A hint if a batch is too small to tell the groups of a head apart.
+def batch_hints(config: ClusterConfig) -> list[str]:
+    """Sentences that name a larger batch size if the heads' groups are many for a batch.
 
     Args:
-        groups: how many groups the head has.
-        batch_size: images in a step.
-        num_views: transformed views of each image.
-        option: the setting that gives the number of groups.
-
-    Returns:
-        A sentence that names a batch size that is large enough; None if this one is.
+        config: resolved.
     """
-    if groups * PAIRS_A_GROUP <= batch_size * num_views:
-        return None
-    return (
+    batch_size, num_views = not_none(config.batch_size), not_none(config.num_views)
+    heads = {config.finer_setting: config.finer, config.groups_setting: config.groups}
+    return [
         f"{option}={groups} is much for batches of {batch_size} images in {num_views} views: "
         f"--batch-size {-(-groups * PAIRS_A_GROUP // num_views)} would tell them apart better."
-    )
+        for option, groups in heads.items()
+        if groups != "auto" and groups * PAIRS_A_GROUP > batch_size * num_views
+    ]
 
 
 def _overclusters(config: ClusterConfig, batch_size: int) -> int:

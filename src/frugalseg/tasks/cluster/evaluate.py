@@ -27,7 +27,6 @@ class Answers:
         probabilities: (N, k) of the chosen sub-head.
         overcluster_probabilities: (N, K) of a sub-head of the overclustering head.
         sub_heads: (S, N) most probable cluster by every sub-head.
-        losses: (S) of the sub-heads, in nats, from the training.
         diagnostics: of `frugalseg.iic.clustering_diagnostics`; "agreement" only for the run's own
             images.
         labels: (N,) class indices, -1 if unknown; None without labels.
@@ -39,7 +38,6 @@ class Answers:
     probabilities: NDArray[np.float32]
     overcluster_probabilities: NDArray[np.float32]
     sub_heads: NDArray[np.int64]
-    losses: tuple[float, ...]
     diagnostics: dict[str, float]
     labels: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()

@@ -16,12 +16,10 @@ from frugalseg.iic import (
     mutual_information,
     pair_counts,
 )
-from frugalseg.models.backbone import settle_batch_norm
-from frugalseg.models.heads import TwoHeadNet
 from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.module import IICModule, MonitorOutputs, generator, sub_head_accuracies
-from frugalseg.tasks.iic.schedule import HeadSchedule, StepIndices
+from frugalseg.tasks.iic.schedule import StepIndices
 
 PART = 200  # images computed at once without gradients
 
@@ -29,40 +27,35 @@ PART = 200  # images computed at once without gradients
 class ClusterModule(IICModule):
     """Teaches heads, and the backbone unless it is frozen, to agree on two views.
 
-    Args:
-        net: backbone and heads; parameters that require gradients learn.
-        schedule: which head learns from which images.
-        config: of the run, resolved.
-        seed: of this training.
+    Attributes:
         labels: (N,) of the training images, -1 if unknown; only for measuring accuracy.
     """
 
     config: ClusterConfig
+    views: AugmentConfig
     num_monitored = 1000
     num_judged = 4000
+    labels: NDArray[np.int64] | None = None
 
-    def __init__(
-        self,
-        net: TwoHeadNet,
-        schedule: HeadSchedule,
-        config: ClusterConfig,
-        seed: int,
-        labels: NDArray[np.int64] | None = None,
-    ):
-        super().__init__(net, schedule, config, seed)
-        self.labels = labels
-        self.automatic_optimization = not config.micro_batch_size
+    def __init__(self, *arguments: Any, **data: Any):
+        super().__init__(*arguments, **data)
+        self.automatic_optimization = not self.config.micro_batch_size
 
     def assign(self, head: str, indices: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Assignments of two views: ``(S, n, k)`` and ``(S, R, n, k)``."""
         raise NotImplementedError
 
+    def loss(self, head: str, answers: tuple[Any, ...]) -> Tensor:
+        p, q = answers
+        return iic_loss(p, q, self.entropy_weight(head))
+
+    def parts(self, indices: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(indices, PART)
+
     def training_step(self, batch: StepIndices, index: int) -> Any:
-        weight = self.entropy_weight(batch.head)
         if self.config.micro_batch_size:
-            return {"loss": self._step_in_parts(batch, weight)}
-        p, q = self.assign(batch.head, batch.indices, generator(batch.key))
-        return iic_loss(p, q, weight).mean()
+            return {"loss": self._step_in_parts(batch, self.entropy_weight(batch.head))}
+        return super().training_step(batch, index)
 
     def _step_in_parts(self, step: StepIndices, weight: float) -> Tensor:
         """One step of the optimiser on a batch that is computed part by part."""
@@ -87,7 +80,7 @@ class ClusterModule(IICModule):
     @torch.inference_mode()
     def compare(self, head: str, indices: Tensor) -> MonitorOutputs:
         """See :class:`IICModule`."""
-        parts = [part for part in torch.split(indices, PART) if len(part) > 1]
+        parts = [part for part in self.parts(indices) if len(part) > 1]
         answers = [self.assign(head, part, generator(k)) for k, part in enumerate(parts)]
         p, q = torch.cat([a for a, _ in answers], 1), torch.cat([b for _, b in answers], 2)
         return MonitorOutputs(iic_loss(p, q), p, q)
@@ -103,29 +96,22 @@ class ClusterModule(IICModule):
 class ImageModule(ClusterModule):
     """Teaches backbone and heads from images.
 
-    Args:
+    Attributes:
         pixels: (N, C, side, side) uint8 of the training images.
-        augment: how views are made.
-        others: as :class:`ClusterModule`.
     """
 
-    def __init__(self, *arguments: Any, pixels: Tensor, augment: AugmentConfig, **others: Any):
-        super().__init__(*arguments, **others)
-        self.pixels, self.augment = pixels, augment
+    pixels: Tensor
 
     def assign(self, head: str, indices: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """See :class:`ClusterModule`; the plain view is computed once for all others."""
         images = self.pixels[indices.to(self.pixels.device)].to(self.device)
         num_views = not_none(self.config.num_views)
-        plain = self.net(plain_view(images, rng, self.augment), head)
-        others = self.net(transformed_views(images, num_views, rng, self.augment), head)
+        plain = self.net(plain_view(images, rng, self.views), head)
+        others = self.net(transformed_views(images, num_views, rng, self.views), head)
         return plain, others.unflatten(1, (num_views, len(images)))
 
-    def settle(self, indices: Tensor) -> None:
-        """See :class:`IICModule`."""
-        parts = [part for part in torch.split(indices, PART) if len(part) > 1]
-        shown = (prediction_view(self.pixels[part].to(self.device), self.augment) for part in parts)
-        settle_batch_norm(self.net.backbone, shown)
+    def plain_views(self, indices: Tensor) -> Tensor:
+        return prediction_view(self.pixels[indices].to(self.device), self.views)
 
 
 class FeatureModule(ClusterModule):
@@ -134,23 +120,15 @@ class FeatureModule(ClusterModule):
     Views of an image are its own transformed views and its nearest images (Van Gansbeke et al.
     2020): features of a frozen backbone hardly change under transforms alone.
 
-    Args:
+    Attributes:
         plain: (N, D) reduced features of the plain views of the training images.
         transformed: (V, N, D) of transformed views.
         near: (N, n) the nearest images; None if neighbours are not used.
-        others: as :class:`ClusterModule`.
     """
 
-    def __init__(
-        self,
-        *arguments: Any,
-        plain: Tensor,
-        transformed: Tensor,
-        near: Tensor | None,
-        **others: Any,
-    ):
-        super().__init__(*arguments, **others)
-        self.plain, self.transformed, self.near = plain, transformed, near
+    plain: Tensor
+    transformed: Tensor
+    near: Tensor | None = None
 
     def assign(self, head: str, indices: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """See :class:`ClusterModule`: one plain view; one transformed view and one neighbour."""

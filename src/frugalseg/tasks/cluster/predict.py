@@ -1,5 +1,7 @@
-"""The answers of a clustering for the images of a set."""
+"""A finished clustering, loaded, and its answers for images."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +12,63 @@ from torch import Tensor
 from frugalseg.augment.views import prediction_view
 from frugalseg.console import track
 from frugalseg.data.image_set import ImageSet
+from frugalseg.data.images import as_pixels, square
 from frugalseg.engine.run_dir import finite_answer
 from frugalseg.iic import clustering_diagnostics
+from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.evaluate import Answers
 from frugalseg.tasks.cluster.features import FrozenFeatures
-from frugalseg.tasks.cluster.model import ClusterRun
+from frugalseg.tasks.iic.model import IICRun
 
 PIECE = 256  # images read and answered at once
+
+Image = Path | str | NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ImagePrediction:
+    """The clusters, or classes, of N images.
+
+    Attributes:
+        labels: (N,) the most probable cluster or class of each image.
+        probabilities: (N, k).
+    """
+
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+
+class ClusterRun(IICRun[ClusterConfig]):
+    """A finished clustering, loaded."""
+
+    config_class = ClusterConfig
+
+    @torch.inference_mode()
+    def predict(self, images: Image | Sequence[Image]) -> ImagePrediction:
+        """Assign images to clusters.
+
+        Args:
+            images: one or several, each a file or ``(H, W, 3)`` uint8 pixels.
+
+        Raises:
+            FrugalsegError: an image cannot be read, or is no such array.
+        """
+        views = self.config.views
+        batch = read_squares(images, views.side).to(self.net.backbone.mean.device)
+        assigned = self.net(prediction_view(batch, views), "main")[self.sub_head]
+        answers = finite_answer(assigned.float().cpu()).numpy()
+        return ImagePrediction(answers.argmax(1), answers)
+
+
+def read_squares(images: Image | Sequence[Image], side: int) -> torch.Tensor:
+    """Pixels ``(N, 3, side, side)`` uint8 of one or several images.
+
+    Raises:
+        FrugalsegError: an image cannot be read, or is no ``(H, W, 3)`` array of uint8.
+    """
+    several = [images] if isinstance(images, str | Path | np.ndarray) else images
+    pixels = np.stack([square(as_pixels(image), side) for image in several])
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
 def answer_images(run: ClusterRun, images: ImageSet, split: str = "all") -> Answers:
@@ -44,7 +96,6 @@ def answer_images(run: ClusterRun, images: ImageSet, split: str = "all") -> Answ
         chosen.numpy(),
         finer.numpy(),
         main.argmax(-1).numpy(),
-        tuple(float(loss) for loss in run.state["losses"]),
         clustering_diagnostics(chosen) | run.known_agreement(images.root, split),
         None if images.labels is None else images.labels[indices],
         images.class_names,

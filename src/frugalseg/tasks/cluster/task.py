@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from frugalseg.console import log
 from frugalseg.data.formats.image_folder import open_files
 from frugalseg.data.image_set import ImageSet, find_duplicates, refuse_equal_images
-from frugalseg.engine.results import Result, make_result, write_result
+from frugalseg.engine.results import Result, write_result
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_text
 from frugalseg.tasks.base import Files, Options, Task
@@ -17,15 +17,13 @@ from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.data import config_to_score, open_data, resolve
 from frugalseg.tasks.cluster.evaluate import Answers, scores
 from frugalseg.tasks.cluster.export import read_assignments, write_choices
-from frugalseg.tasks.cluster.model import ClusterRun, load_cluster_run
-from frugalseg.tasks.cluster.predict import answer_images
+from frugalseg.tasks.cluster.predict import ClusterRun, answer_images
 from frugalseg.tasks.cluster.report import ClusterReport, cluster_page
 from frugalseg.tasks.cluster.suggest import suggest
 from frugalseg.tasks.iic.diagnostics_text import diagnostics_lines
 from frugalseg.tasks.iic.report import (
     agreement_table,
-    backbone_text,
-    kept_history,
+    kept_histories,
     report_fields,
     result_kind,
     write_comparison,
@@ -94,12 +92,12 @@ def compare(
     images: int,
 ) -> None:
     """Write a page that compares clusterings of the same images."""
+    histories = kept_histories(runs)
     assigned = {
-        str(run.dir): read_assignments(run.dir.path / "assignments.csv")
-        for run in runs
+        name: read_assignments(run.dir.path / "assignments.csv")
+        for name, run in zip(histories, runs, strict=True)
         if (run.dir.path / "assignments.csv").exists()
     }
-    histories = {str(run.dir): kept_history(run) for run in runs}
     write_comparison(results, agreement_table(assigned), list(assigned), out, histories)
 
 
@@ -118,16 +116,9 @@ def result_of(run: ClusterRun, answers: Answers, images: ImageSet, split: str) -
         images: the set.
         split: the answered images.
     """
-    what = run.describe(images.name, split, len(answers.names), run.asked.clusters)
     labelled = answers.labels is not None and bool((answers.labels >= 0).any())
-    return make_result(
-        RESULT,
-        run.asked,
-        what,
-        scores(answers) if labelled else None,
-        diagnostics=answers.diagnostics,
-        losses=list(answers.losses),
-    )
+    found = scores(answers) if labelled else None
+    return run.result(RESULT, images, split, found, answers.diagnostics)
 
 
 def _write_answers(
@@ -139,12 +130,7 @@ def _write_answers(
     names = answers.cluster_names if result.scores is not None else ()
     write_choices(answers.names, answers.probabilities, out / "assignments.csv", titles=names)
     config = run.config
-    training = {
-        "backbone": backbone_text(config),
-        "heads": f"{run.clusters} and {config.overclusters} clusters, {config.sub_heads} sub-heads",
-        "training": f"{config.steps} steps of {config.batch_size} images in "
-        f"{config.num_views} views",
-    }
+    training = f"{config.steps} steps of {config.batch_size} images in {config.num_views} views"
     report = ClusterReport(
         title=f"{images.name}: {run.clusters} clusters",
         answers=answers,
@@ -172,7 +158,7 @@ TASK = Task(
     open_data=open_checked,
     resolve=resolve,
     train="frugalseg.tasks.cluster.train:train",
-    load=load_cluster_run,
+    load=ClusterRun.load,
     export=export,
     predict=predict,
     open_scored=open_scored,

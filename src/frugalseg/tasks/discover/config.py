@@ -6,7 +6,7 @@ Beside the files of :mod:`frugalseg.engine.run_dir` a run has, of the images it 
 
 import typing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cyclopts import Parameter
 
@@ -28,6 +28,9 @@ class DiscoverConfig(IICConfig):
     """
 
     task: typing.ClassVar[str] = "discover"
+    groups_setting: typing.ClassVar[str] = "classes"
+    finer_setting: typing.ClassVar[str] = "overclasses"
+    unit: typing.ClassVar[str] = "regions"
     default_run: typing.ClassVar[str] = "runs/DATA-regions-CLASSES-SEED"
 
     data: typing.Annotated[str, Parameter(parse=False)] = setting(
@@ -101,11 +104,10 @@ class DiscoverConfig(IICConfig):
 
     @property
     def views(self) -> DenseAugmentConfig:
-        """How views are made, of a resolved configuration.
-
-        Raises:
-            FrugalsegError: an option does not fit.
-        """
         scale = (0.7, 1.3) if self.frozen else (1.0, 1.0)
         views = DenseAugmentConfig(channels=self.channels, scale=scale)
         return with_augment_options(views, self.augment_options, fixed={"channels"})
+
+    @property
+    def maps(self) -> dict[str, Any]:
+        return {"maps": True, "strides": self.strides}

@@ -12,8 +12,8 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.models.backbone import FUSED, check_backbone
 from frugalseg.models.pretrained import DEFAULT_ENCODER
 from frugalseg.tasks.discover.config import DiscoverConfig
-from frugalseg.tasks.discover.model import build_discover_net
 from frugalseg.tasks.iic.config import fill_in, not_none, resolve_backbone
+from frugalseg.tasks.iic.model import build_net
 
 PHOTO_SIDE = 256  # pixels of the shorter side at which pretrained networks see photographs
 LARGE_SIDE = 512  # pixels of the shorter side to which a backbone that learns has images reduced
@@ -138,7 +138,7 @@ def _refuse_contradictions(
             "are: add --no-frozen, or leave it out."
         )
     untrained = dataclasses.replace(config, pretrained=False)
-    backbone = build_discover_net(untrained, 2, own).backbone
+    backbone = build_net(untrained, 2, own).backbone
     smallest = side or int(sizes.min())
     if min(smallest, crop) <= 2 * backbone.stride:
         raise FrugalsegError(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from frugalseg.console import log, track
 from frugalseg.data.classes import lack_of_classes
 from frugalseg.data.image_mask_folder import ImageMaskFolder
-from frugalseg.engine.results import Result, make_result
+from frugalseg.engine.results import Result
 from frugalseg.errors import FrugalsegError
 from frugalseg.iic import UNUSED, clustering_diagnostics, many_to_one, one_to_one
 from frugalseg.metrics.confusion import (
@@ -25,9 +25,8 @@ from frugalseg.metrics.confusion import (
     mean_of_known,
 )
 from frugalseg.tasks.discover.export import RegionWriter, region_classes
-from frugalseg.tasks.discover.model import DiscoverRun
 from frugalseg.tasks.discover.predict import (
-    PLACES,
+    DiscoverRun,
     RegionPrediction,
     finer_labels,
     predict_image,
@@ -37,7 +36,8 @@ from frugalseg.tasks.discover.predict import (
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.report import result_kind
 
-ALL_PLACES = 200_000  # of all images together, at which diagnostics are measured
+PLACES = 400  # of an image, at which diagnostics are measured
+ALL_PLACES = 200_000  # of all images together
 
 RESULT = result_kind(
     "discover",
@@ -75,8 +75,10 @@ def answer_regions(
     some = max(16, min(PLACES, ALL_PLACES // len(indices)))  # places of an image
     places = []
     for i in track(indices, "images"):
-        prediction = predict_image(run, data.samples[i].image, data.names[i], some)
-        places.append(prediction.places)
+        prediction = predict_image(run, data.samples[i].image, data.names[i])
+        soft = prediction.soft.reshape(run.classes, -1)
+        chosen = np.linspace(0, soft.shape[1] - 1, min(some, soft.shape[1])).astype(int)
+        places.append(soft[:, chosen].T)
         truth = data.truth(int(i))
         if truth is not None:
             counts += count_regions(prediction.labels, truth, *counts.shape)
@@ -92,15 +94,9 @@ def answer_regions(
     if writer:
         writer.finish(region_classes(names))
     diagnostics = clustering_diagnostics(torch.from_numpy(np.concatenate(places)))
-    return make_result(
-        RESULT,
-        run.asked,
-        run.describe(data.name, split, len(indices), run.asked.classes),
-        region_scores(counts, class_names) if scored else None,
-        diagnostics=diagnostics | run.known_agreement(data.root, split),
-        losses=run.state["losses"],
-        names=list(names),
-    )
+    diagnostics |= run.known_agreement(data.root, split)
+    scores = region_scores(counts, class_names) if scored else None
+    return run.result(RESULT, data, split, scores, diagnostics, names=list(names))
 
 
 def finer_counts(

@@ -11,13 +11,10 @@ from frugalseg.augment.config import DenseAugmentConfig
 from frugalseg.augment.geometry import inside, warp
 from frugalseg.augment.views import changed_view, plain_frame
 from frugalseg.iic import iic_segmentation_loss
-from frugalseg.models.backbone import settle_batch_norm
-from frugalseg.models.heads import TwoHeadNet
 from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.discover.features import PixelStore
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.module import IICModule, MonitorOutputs, generator, sub_head_accuracies
-from frugalseg.tasks.iic.schedule import HeadSchedule, StepIndices
 
 PLACES = 20_000  # of all monitored images together, for diagnostics and accuracy
 
@@ -25,28 +22,15 @@ PLACES = 20_000  # of all monitored images together, for diagnostics and accurac
 class DiscoverModule(IICModule):
     """Teaches heads, and the backbone unless it is frozen, to agree on two views, place by place.
 
-    Args:
-        net: backbone and heads; parameters that require gradients learn.
-        schedule: which head learns from which images.
-        config: of the run, resolved.
-        seed: of this training.
+    Attributes:
         classes: number of the labels' classes, only for measuring accuracy; 0 without labels.
     """
 
     config: DiscoverConfig
+    views: DenseAugmentConfig
     num_monitored = 32
     num_judged = 128
-
-    def __init__(
-        self,
-        net: TwoHeadNet,
-        schedule: HeadSchedule,
-        config: DiscoverConfig,
-        seed: int,
-        classes: int = 0,
-    ):
-        super().__init__(net, schedule, config, seed)
-        self.classes = classes
+    classes: int = 0
 
     def assign(
         self, head: str, indices: Tensor, rng: torch.Generator
@@ -58,25 +42,23 @@ class DiscoverModule(IICModule):
         """
         raise NotImplementedError
 
+    def parts(self, indices: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(indices, not_none(self.config.batch_size))
+
     def labels_of(self, indices: Tensor) -> Tensor | None:
         """(n, h, w) class indices at the places that are compared, 255 if unknown."""
         raise NotImplementedError
 
-    def loss(
-        self, head: str, answers: tuple[Tensor, Tensor, Tensor], local: bool = False
-    ) -> Tensor:
+    def loss(self, head: str, answers: tuple[Any, ...], local: bool = False) -> Tensor:
         """(S) losses of the sub-heads (Ji et al. 2019, eq. 5), over all processes unless local."""
+        p, q, valid = answers
         return iic_segmentation_loss(
-            *answers,
+            *(p, q, valid),
             max_displacement=not_none(self.config.max_displacement),
             entropy_weight=self.entropy_weight(head),
             per_displacement=self.config.per_displacement,
             local=local,
         )
-
-    def training_step(self, batch: StepIndices, index: int) -> Any:
-        answers = self.assign(batch.head, batch.indices, generator(batch.key))
-        return self.loss(batch.head, answers).mean()
 
     def monitor(self, head: str) -> MonitorOutputs:
         """See :class:`IICModule`; places are drawn among those of all monitored images."""
@@ -86,7 +68,7 @@ class DiscoverModule(IICModule):
     def compare(self, head: str, indices: Tensor) -> MonitorOutputs:
         """See :class:`IICModule`; answers are those at a sample of places."""
         losses, first, second = [], [], []
-        parts = torch.split(indices, not_none(self.config.batch_size))
+        parts = self.parts(indices)
         for k, part in enumerate(parts):
             p, q, valid = self.assign(head, part, generator(k))
             # local, since the main process measures alone: the others would never join a sum
@@ -102,7 +84,7 @@ class DiscoverModule(IICModule):
         if not self.classes:
             return {}
         answers, labels = [], []
-        for part in torch.split(self.monitored, not_none(self.config.batch_size)):
+        for part in self.parts(self.monitored):
             known = self.labels_of(part)
             if known is None:
                 return {}
@@ -117,25 +99,19 @@ class DiscoverModule(IICModule):
 class PixelModule(DiscoverModule):
     """Teaches backbone and heads from images.
 
-    Args:
+    Attributes:
         store: the images, and their labels if there are any.
-        augment: how views are made.
-        others: as :class:`DiscoverModule`.
     """
 
-    def __init__(
-        self, *arguments: Any, store: PixelStore, augment: DenseAugmentConfig, **others: Any
-    ):
-        super().__init__(*arguments, **others)
-        self.store, self.augment = store, augment
+    store: PixelStore
 
     def assign(
         self, head: str, indices: Tensor, rng: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See :class:`DiscoverModule`; both views show the same piece of an image."""
         images, valid, labels = self._cut(indices, rng)
-        other, geometry = changed_view(images, rng, self.augment)
-        p, q = self._answer(plain_frame(images, self.augment), head), self._answer(other, head)
+        other, geometry = changed_view(images, rng, self.views)
+        p, q = self._answer(plain_frame(images, self.views), head), self._answer(other, head)
         back = geometry.inverse
         valid = _reduced(valid & (labels != 255) if self.config.masked else valid, p)
         return p, warp(q, back), valid & inside(back, p)
@@ -149,16 +125,9 @@ class PixelModule(DiscoverModule):
         chosen: Tensor = labels[:, index][:, :, index]
         return chosen
 
-    def settle(self, indices: Tensor) -> None:
-        """See :class:`IICModule`."""
-        crop, batch_size = not_none(self.config.crop), not_none(self.config.batch_size)
-        store = self.store.to(self.device)
-        shown = (
-            plain_frame(store.cut(part, store.centres(part, crop), crop)[0], self.augment)
-            for part in torch.split(indices, batch_size)
-            if len(part) > 1
-        )
-        settle_batch_norm(self.net.backbone, shown)
+    def plain_views(self, indices: Tensor) -> Tensor:
+        crop, store = not_none(self.config.crop), self.store.to(self.device)
+        return plain_frame(store.cut(indices, store.centres(indices, crop), crop)[0], self.views)
 
     def _cut(self, indices: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         corners = self.store.corners(indices, not_none(self.config.crop), rng)
@@ -180,25 +149,17 @@ class PixelModule(DiscoverModule):
 class MapModule(DiscoverModule):
     """Teaches heads on maps of features of a frozen backbone.
 
-    Args:
+    Attributes:
         plain: (N, D, h, w) reduced features of the pictures.
         changed: (V, N, D, h, w) of changed views, in the plain frame.
         valid: (V, N, h, w) whether a place is in the view.
         labels: (N, h, w) class indices, 255 if unknown; None without labels.
-        others: as :class:`DiscoverModule`.
     """
 
-    def __init__(
-        self,
-        *arguments: Any,
-        plain: Tensor,
-        changed: Tensor,
-        valid: Tensor,
-        labels: Tensor | None = None,
-        **others: Any,
-    ):
-        super().__init__(*arguments, **others)
-        self.plain, self.changed, self.valid, self.labels = plain, changed, valid, labels
+    plain: Tensor
+    changed: Tensor
+    valid: Tensor
+    labels: Tensor | None = None
 
     def assign(
         self, head: str, indices: Tensor, rng: torch.Generator

@@ -1,4 +1,4 @@
-"""The answers of a discovery for images of any size, in tiles if they are large."""
+"""A finished discovery, loaded, and its answers for images of any size, in tiles if large."""
 
 from __future__ import annotations
 
@@ -19,13 +19,11 @@ from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.model import IICRun
 
-PLACES = 400  # of an image, at which soft answers are kept
 TILE = 1024  # pixels; larger images are answered in tiles...
 MARGIN = 128  # ...that overlap by so much on every side, or 4 of the network's coarsest steps
 STRIP = 1 << 24  # values that are enlarged at once
 
 Box = tuple[slice, slice]
-Run = IICRun[DiscoverConfig]
 
 
 @dataclass(frozen=True)
@@ -35,19 +33,40 @@ class RegionPrediction:
     Attributes:
         name: of the image.
         labels: (H, W) regions.
-        places: (n, k) probabilities at some places.
         pixels: (H, W, 3 or 4) the image.
         soft: (k, h, w) probabilities at the network's resolution.
     """
 
     name: str
     labels: NDArray[np.uint8]
-    places: NDArray[np.float32]
     pixels: NDArray[np.uint8]
     soft: NDArray[np.float32]
 
 
-def discover_labels(run: Run, image: Path | str | Pixels, head: str = "main") -> NDArray[np.uint8]:
+class DiscoverRun(IICRun[DiscoverConfig]):
+    """A finished discovery, loaded."""
+
+    config_class = DiscoverConfig
+
+    @property
+    def classes(self) -> int:
+        """k, kinds of region."""
+        return self.clusters
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """Names of the regions: the classes that they stand for by masks, or "region 0", ..."""
+        plain = tuple(f"region {i}" for i in range(self.classes))
+        return tuple(self.state.get("region_names") or plain)
+
+    def predict(self, image: Path | str | Pixels) -> RegionPrediction:
+        """Divide an image into regions: :func:`predict_image`."""
+        return predict_image(self, image)
+
+
+def discover_labels(
+    run: DiscoverRun, image: Path | str | Pixels, head: str = "main"
+) -> NDArray[np.uint8]:
     """The region of each pixel of an image.
 
     Args:
@@ -66,7 +85,7 @@ def discover_labels(run: Run, image: Path | str | Pixels, head: str = "main") ->
     return labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
 
 
-def finer_labels(run: Run, image: Path | str | Pixels) -> NDArray[np.uint8]:
+def finer_labels(run: DiscoverRun, image: Path | str | Pixels) -> NDArray[np.uint8]:
     """(H, W) regions of the overclustering head.
 
     Raises:
@@ -79,16 +98,13 @@ def finer_labels(run: Run, image: Path | str | Pixels) -> NDArray[np.uint8]:
     return discover_labels(run, image, "overcluster")
 
 
-def predict_image(
-    run: Run, image: Path | str | Pixels, name: str = "", places: int = PLACES
-) -> RegionPrediction:
+def predict_image(run: DiscoverRun, image: Path | str | Pixels, name: str = "") -> RegionPrediction:
     """Divide one image.
 
     Args:
         run: a finished run.
         image: a file, or (H, W, 3) uint8; with four bands if the run sees infrared.
         name: of the image.
-        places: number of places at which probabilities are kept.
 
     Raises:
         FrugalsegError: the image cannot be read.
@@ -96,12 +112,10 @@ def predict_image(
     pixels = read_pixels(run, image)
     soft = soft_regions(run, pixels)
     labels = labels_from_soft(run, soft, (pixels.shape[0], pixels.shape[1]))
-    rows = soft.flatten(1).T.numpy()
-    chosen = np.linspace(0, len(rows) - 1, min(places, len(rows))).astype(int)
-    return RegionPrediction(name, labels, rows[chosen], pixels, soft.numpy())
+    return RegionPrediction(name, labels, pixels, soft.numpy())
 
 
-def soft_regions(run: Run, image: Path | str | Pixels, head: str = "main") -> Tensor:
+def soft_regions(run: DiscoverRun, image: Path | str | Pixels, head: str = "main") -> Tensor:
     """Probabilities of the regions at the network's resolution.
 
     Args:
@@ -161,7 +175,7 @@ def tiles(
             yield outer, inner
 
 
-def labels_from_soft(run: Run, soft: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
+def labels_from_soft(run: DiscoverRun, soft: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Enlarge probabilities linearly and take the most probable regions, some rows at a time.
 
     Args:
@@ -196,12 +210,12 @@ def _between(places: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     return first, (first + 1).clamp_max(count - 1), places - first
 
 
-def read_pixels(run: Run, image: Path | str | Pixels) -> Pixels:
+def read_pixels(run: DiscoverRun, image: Path | str | Pixels) -> Pixels:
     """The pixels of an image as a run sees them: (H, W, 3), or 4 bands with infrared."""
     return as_pixels(image, run.config.bands)
 
 
-def _answer(run: Run, pixels: Pixels, head: str) -> Tensor:
+def _answer(run: DiscoverRun, pixels: Pixels, head: str) -> Tensor:
     """(k, h, w) probabilities of an image or tile at the network's size."""
     device = next(run.net.parameters()).device
     stacked = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]

@@ -32,12 +32,10 @@ from frugalseg.tasks.discover.gallery import (
     class_paint,
     show,
 )
-from frugalseg.tasks.discover.model import DiscoverRun
-from frugalseg.tasks.discover.predict import predict_image
+from frugalseg.tasks.discover.predict import DiscoverRun, predict_image
 from frugalseg.tasks.iic.report import (
+    Agreement,
     GroupReport,
-    RegionComparison,
-    backbone_text,
     render_report,
     report_fields,
     symmetric,
@@ -112,12 +110,10 @@ def write_region_report(
 
     varied = choose_varied(examples.shares, VARIED)
     pieces = "images" if config.frozen else "pieces"
-    training = {
-        "backbone": backbone_text(config),
-        "heads": f"{run.classes} and {config.overclasses} regions, {config.sub_heads} sub-heads",
-        "training": f"{config.steps} steps of {config.batch_size} {pieces} of {config.crop} "
-        f"pixels, displacement {config.max_displacement}",
-    }
+    training = (
+        f"{config.steps} steps of {config.batch_size} {pieces} of {config.crop} pixels, "
+        f"displacement {config.max_displacement}"
+    )
     report = RegionReport(
         title=f"{data.name}: {run.classes} kinds of region",
         names=names,
@@ -211,15 +207,21 @@ def _with_masks(report: RegionReport) -> dict[str, Any]:
 
 
 def compare_regions(
-    runs: Sequence[DiscoverRun], data: ImageMaskFolder, split: str, shown: int
-) -> RegionComparison:
+    runs: Sequence[DiscoverRun], names: Sequence[str], data: ImageMaskFolder, split: str, shown: int
+) -> tuple[Agreement, dict[str, Any]]:
     """Divide images by several runs, and compare their regions.
 
     Args:
         runs: finished runs.
+        names: of the runs.
         data: the images.
         split: which of them; images are chosen evenly spread over it.
         shown: number of images to show; agreement is measured on at least COMPARED images.
+
+    Returns:
+        The adjusted Rand indices of pixels, and `regions` of
+        :func:`frugalseg.tasks.iic.report.write_comparison`. A region that overlaps most with one of
+        the first run has its colour.
 
     Raises:
         FrugalsegError: there is no such split, or an image cannot be read.
@@ -239,31 +241,14 @@ def compare_regions(
             small = [shrink(regions, COMPARED_SIDE, nearest=True) for regions in labels]
             kept.append((predictions[0].name, image, small))
     colours = matched_colours(runs[0].classes, [counts[0, b] for b in range(1, len(runs))])
-    names = run_names(runs)
-    return RegionComparison(
-        names,
-        symmetric(len(runs), {pair: adjusted_rand(table) for pair, table in counts.items()}),
-        len(chosen),
-        [
-            {
-                "name": name,
-                "pictures": [
-                    picture("image", image),
-                    *(
-                        picture(run, overlay(image, regions, paint))
-                        for run, regions, paint in zip(names, labels, colours, strict=True)
-                    ),
-                ],
-            }
-            for name, image, labels in kept
-        ],
-    )
-
-
-def run_names(runs: Sequence[DiscoverRun]) -> list[str]:
-    """Names of runs: those of their folders, or their paths if these names are not unique."""
-    names = [run.dir.name for run in runs]
-    return names if len(set(names)) == len(names) else [str(run.dir) for run in runs]
+    examples = []
+    for name, image, labels in kept:
+        pictures = [picture("image", image)]
+        for run, regions, paint in zip(names, labels, colours, strict=True):
+            pictures.append(picture(run, overlay(image, regions, paint)))
+        examples.append({"name": name, "pictures": pictures})
+    agreement = {pair: adjusted_rand(table) for pair, table in counts.items()}
+    return symmetric(len(runs), agreement), {"images": len(chosen), "examples": examples}
 
 
 def matched_colours(classes: int, counts: Sequence[Counts]) -> list[Picture]:

@@ -10,7 +10,7 @@ from frugalseg.console import log, track
 from frugalseg.data.headers import say_of_images
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.listing import normal_name
-from frugalseg.engine.results import Result, make_result, write_result
+from frugalseg.engine.results import Result, write_result
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table
 from frugalseg.reports.tables import iou_lines
@@ -26,12 +26,11 @@ from frugalseg.tasks.discover.evaluate import (
 )
 from frugalseg.tasks.discover.export import RegionWriter, region_classes
 from frugalseg.tasks.discover.gallery import ExampleCollector
-from frugalseg.tasks.discover.model import DiscoverRun, load_discover_run
-from frugalseg.tasks.discover.predict import discover_labels, finer_labels, read_pixels
-from frugalseg.tasks.discover.report import compare_regions, run_names, write_region_report
+from frugalseg.tasks.discover.predict import DiscoverRun, discover_labels, finer_labels, read_pixels
+from frugalseg.tasks.discover.report import compare_regions, write_region_report
 from frugalseg.tasks.discover.suggest import suggest_regions
 from frugalseg.tasks.iic.diagnostics_text import diagnostics_lines
-from frugalseg.tasks.iic.report import kept_history, write_comparison
+from frugalseg.tasks.iic.report import kept_histories, write_comparison
 from frugalseg.tasks.names import default_run_folder
 
 
@@ -115,9 +114,10 @@ def compare(
 ) -> None:
     """Write a page that compares discoveries of the same images."""
     data = open_data(dataclasses.replace(runs[0].config, masks=None, split="all"))
-    regions = compare_regions(runs, data, split or runs[0].config.split, images)
-    histories = {name: kept_history(run) for name, run in zip(run_names(runs), runs, strict=True)}
-    write_comparison(results, regions.agreement, regions.names, out, histories, regions)
+    histories = kept_histories(runs)
+    names, split = list(histories), split or runs[0].config.split
+    agreement, regions = compare_regions(runs, names, data, split, images)
+    write_comparison(results, agreement, names, out, histories, regions)
 
 
 def suggest_images(run: DiscoverRun, number: int) -> list[tuple[str, str]]:
@@ -153,17 +153,11 @@ def _named_by_few(run: DiscoverRun, data: ImageMaskFolder, split: str, table: Pa
         scores = semi_supervised_scores(counts, labelled, data.class_list.names)
     except ValueError as error:
         raise FrugalsegError(f"{table}: {error}.") from error
-    what = run.describe(data.name, split, len(names), run.asked.classes)
-    result = make_result(
-        RESULT,
-        run.asked,
-        what | {"clusters": run.config.overclasses},
-        scores,
-        diagnostics=run.state["diagnostics"],
-        losses=run.state.get("overcluster_losses", []),
-    )
-    variant = f"named by {len(labelled)} images"
-    return dataclasses.replace(result, what={**result.what, "variant": variant})
+    losses = run.state.get("overcluster_losses", [])
+    diagnostics = run.state["diagnostics"]
+    result = run.result(RESULT, data, split, scores, diagnostics, losses)
+    other = {"clusters": run.config.finer, "variant": f"named by {len(labelled)} images"}
+    return dataclasses.replace(result, what={**result.what, **other})
 
 
 TASK = Task(
@@ -173,7 +167,7 @@ TASK = Task(
     open_data=open_data,
     resolve=resolve,
     train="frugalseg.tasks.discover.train:train",
-    load=load_discover_run,
+    load=DiscoverRun.load,
     export=export,
     predict=predict,
     open_scored=open_scored,

@@ -1,111 +1,36 @@
 """Train a discovery: from images, or heads on features of a frozen backbone."""
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from frugalseg.console import log
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.images import Pixels, resize_image, scaled_size
 from frugalseg.engine.environment import default_device
 from frugalseg.engine.run_dir import RunDir
-from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
+from frugalseg.models import HEADS
 from frugalseg.models.heads import TwoHeadNet
 from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.discover.data import MEMORY, memory_of
 from frugalseg.tasks.discover.evaluate import enlarge
-from frugalseg.tasks.discover.features import FeatureMaps, PixelStore, feature_maps, pieces_of
-from frugalseg.tasks.discover.model import build_discover_net
+from frugalseg.tasks.discover.features import PixelStore, feature_maps, pieces_of
 from frugalseg.tasks.discover.module import DiscoverModule, MapModule, PixelModule
 from frugalseg.tasks.iic.config import not_none
-from frugalseg.tasks.iic.model import share_frozen
-from frugalseg.tasks.iic.schedule import HeadSchedule
-from frugalseg.tasks.iic.train import build_first, train_heads
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingData:
-    """The images of a training: their pixels, or features of a frozen backbone.
-
-    Attributes:
-        count: number of images, or of pieces of them.
-        classes: number of the labels' classes; 0 without labels.
-        store: the images, if the backbone learns.
-        maps: features, if it is frozen.
-        labels: (N, h, w) class indices at the places of these, 255 if unknown.
-        frozen: the network whose backbone computed these features and whose components reduced
-            them.
-    """
-
-    count: int
-    classes: int = 0
-    store: PixelStore | None = None
-    maps: FeatureMaps | None = None
-    labels: Tensor | None = None
-    frozen: TwoHeadNet | None = None
+from frugalseg.tasks.iic.train import TrainingData, refuse_equal, train_heads
 
 
 def train(
     config: DiscoverConfig, images: ImageMaskFolder, run: RunDir, backbone: nn.Module | None = None
 ) -> None:
-    """Train a run, or go on with an unfinished one.
-
-    Args:
-        config: resolved.
-        images: the images, and masks if they are to be counted.
-        run: its folder.
-        backbone: a network of one's own in place of a named one; a copy is trained, from its
-            weights. :func:`frugalseg.models.backbone.build_backbone` says what it must take,
-            return and have.
-
-    Raises:
-        FrugalsegError: the settings or the images do not allow the training; the folder is not
-            made.
-    """
-    build = partial(build_discover_net, config, backbone=backbone)
-    data = build_training_data(config, images, build_first(config, build))
-    run.begin()
-    make = partial(make_module, config, data)
-    train_heads(config, run, config.classes, "regions", build, make, {"images": data.count})
-
-
-def make_module(
-    config: DiscoverConfig,
-    data: TrainingData,
-    net: TwoHeadNet,
-    seed: int,
-    head_order: tuple[str, ...] | None = None,
-) -> DiscoverModule:
-    """The training module of a network.
-
-    Args:
-        config: resolved.
-        data: the images.
-        net: the network.
-        seed: of the training.
-        head_order: the heads that learn in turn; by default those of the configuration.
-    """
-    everything = np.arange(data.count)
-    schedule = HeadSchedule(
-        {"main": everything, "overcluster": everything},
-        head_order or config.head_order,
-        not_none(config.steps_per_head),
-        not_none(config.batch_size),
-        seed,
-    )
-    if data.store is not None:
-        return PixelModule(
-            net, schedule, config, seed, data.classes, store=data.store, augment=config.views
-        )
-    share_frozen(net, not_none(data.frozen))
-    maps = vars(not_none(data.maps))
-    return MapModule(net, schedule, config, seed, data.classes, **maps, labels=data.labels)
+    """Train a run, or go on with an unfinished one: see :func:`train_heads`."""
+    train_heads(config, run, backbone, partial(build_training_data, config, images))
 
 
 def build_training_data(
@@ -139,8 +64,8 @@ def build_training_data(
     store = PixelStore(sizes, config.bands, classes > 0)
     for _ in in_threads(lambda place: store.put(place, *read(place)), places, "images"):
         pass
-    _refuse_plain(config, store.rows())
-    return TrainingData(len(indices), classes, store)
+    refuse_equal(config, store.rows(), "of one colour")
+    return _training_data(len(indices), PixelModule, {"store": store, "classes": classes})
 
 
 def _choose_images(config: DiscoverConfig, data: ImageMaskFolder) -> NDArray[np.int64]:
@@ -165,7 +90,8 @@ def _compute_features(
     net: TwoHeadNet,
 ) -> TrainingData:
     """Features of square pieces of images; at most as many pieces as the configuration says."""
-    _refuse_plain(config, (torch.from_numpy(x.reshape(-1, x.shape[2])) for x, _ in read))
+    pixels = (torch.from_numpy(image.reshape(-1, image.shape[2])) for image, _ in read)
+    refuse_equal(config, pixels, "of one colour")
     crop, num_views = not_none(config.crop), not_none(config.num_views)
     pieces, labels = [], []
     for image, truth in read:
@@ -182,21 +108,21 @@ def _compute_features(
     if classes:
         size = maps.plain.shape[-2:]
         known_labels = torch.from_numpy(np.stack([_nearest(labels[k][..., 0], size) for k in kept]))
-    return TrainingData(len(pictures), classes, None, maps, known_labels, net.cpu())
+    values = {**vars(maps), "labels": known_labels, "classes": classes}
+    return _training_data(len(pictures), MapModule, values, net.cpu())
+
+
+def _training_data(
+    count: int,
+    module: type[DiscoverModule],
+    values: dict[str, Any],
+    frozen: TwoHeadNet | None = None,
+) -> TrainingData:
+    """Both heads learn from all images or pieces."""
+    heads = {name: np.arange(count) for name in HEADS}
+    return TrainingData(heads, module, values, frozen, state={"images": count})
 
 
 def _nearest(labels: NDArray[np.uint8], size: Sequence[int]) -> NDArray[np.uint8]:
     """Labels at another size, by the nearest pixel."""
     return np.ascontiguousarray(enlarge(labels, (size[0], size[1])))
-
-
-def _refuse_plain(config: DiscoverConfig, images: Iterable[Tensor]) -> None:
-    """Refuse images, (pixels, C) each, that are all of one colour."""
-    first: Tensor | None = None
-    for image in images:
-        first = image[0] if first is None else first
-        if not bool((image == first).all()):
-            return
-    raise FrugalsegError(
-        f"{config.data}: all images are of one colour, there is nothing to tell apart."
-    )

@@ -13,7 +13,7 @@ from frugalseg.data.open_images import open_images
 from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
 from frugalseg.tasks.cluster.config import ClusterConfig
-from frugalseg.tasks.cluster.model import ClusterRun
+from frugalseg.tasks.cluster.predict import ClusterRun
 from frugalseg.tasks.finetune.config import FinetuneConfig
 
 Indices = NDArray[np.int64]

@@ -18,8 +18,9 @@ from frugalseg.engine.run_dir import RunDir, finite_answer, load_weights
 from frugalseg.models.backbone import third_stage
 from frugalseg.models.heads import SupervisedNet
 from frugalseg.tasks.cluster.config import ClusterConfig
-from frugalseg.tasks.cluster.model import Image, ImagePrediction, build_net, read_squares
+from frugalseg.tasks.cluster.predict import Image, ImagePrediction, read_squares
 from frugalseg.tasks.finetune.config import FinetuneConfig
+from frugalseg.tasks.iic.model import build_net
 
 
 @dataclass(frozen=True)

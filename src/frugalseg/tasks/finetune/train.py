@@ -20,7 +20,7 @@ from frugalseg.engine.trainer import fit
 from frugalseg.files import write_csv
 from frugalseg.models.backbone import third_stage
 from frugalseg.models.heads import SupervisedNet
-from frugalseg.tasks.cluster.model import load_cluster_run
+from frugalseg.tasks.cluster.predict import ClusterRun
 from frugalseg.tasks.finetune.config import FinetuneConfig
 from frugalseg.tasks.finetune.data import choose_augmentation, choose_parts, read_pixels
 from frugalseg.tasks.finetune.model import build_supervised
@@ -85,7 +85,7 @@ def train(
         FrugalsegError: the settings or the images do not allow the training; the folder is not
             made.
     """
-    clustering = load_cluster_run(config.clustering)
+    clustering = ClusterRun.load(config.clustering)
     augment, parts = choose_augmentation(config, clustering), choose_parts(config, images)
     assert images.labels is not None
     run.begin()

@@ -3,10 +3,11 @@
 import dataclasses
 import typing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
+from frugalseg.augment.config import BaseAugmentConfig
 from frugalseg.engine.config import OWN, Names, Options, TrainingConfig, setting
 from frugalseg.errors import FrugalsegError
 from frugalseg.models import BACKBONES, HEADS
@@ -17,6 +18,10 @@ Value = TypeVar("Value")
 @dataclass(frozen=True)
 class IICConfig(TrainingConfig):
     """How a network with two heads learns from pairs of views; the data decide what is None."""
+
+    groups_setting: typing.ClassVar[str]  # number of groups of the main head
+    finer_setting: typing.ClassVar[str]  # number of groups of the overclustering head
+    unit: typing.ClassVar[str]  # what the groups are called
 
     split: str = setting(
         "all",
@@ -91,6 +96,31 @@ class IICConfig(TrainingConfig):
         at_least=1,
         at_most=1000,
     )
+
+    @property
+    def groups(self) -> int | Literal["auto"]:
+        """k of the main head, or "auto"."""
+        groups: int | Literal["auto"] = getattr(self, self.groups_setting)
+        return groups
+
+    @property
+    def finer(self) -> int:
+        """K of the overclustering head, of a resolved configuration."""
+        return int(getattr(self, self.finer_setting))
+
+    @property
+    def views(self) -> BaseAugmentConfig:
+        """How views are made, of a resolved configuration.
+
+        Raises:
+            FrugalsegError: an option does not fit.
+        """
+        raise NotImplementedError
+
+    @property
+    def maps(self) -> dict[str, Any]:
+        """What :func:`frugalseg.models.backbone.build_backbone` is told of maps."""
+        return {}
 
 
 Config = TypeVar("Config", bound=IICConfig)

@@ -2,21 +2,24 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self
 
 from torch import nn
 
+from frugalseg.data.image_mask_folder import ImageMaskFolder
+from frugalseg.data.image_set import ImageSet
 from frugalseg.engine.config import OWN
 from frugalseg.engine.environment import default_device
+from frugalseg.engine.results import Result, ResultKind, make_result
 from frugalseg.engine.run_dir import RunDir, load_weights
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import same_path
 from frugalseg.models.backbone import build_backbone
 from frugalseg.models.heads import TwoHeadNet
-from frugalseg.tasks.iic.config import Config, not_none
+from frugalseg.tasks.iic.config import Config, IICConfig, not_none
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class IICRun(Generic[Config]):
     """A finished clustering or discovery, loaded.
 
     Attributes:
+        config_class: of its settings.
         dir: the run's folder.
         asked: the settings as they were given.
         config: the settings with nothing left open.
@@ -31,11 +35,33 @@ class IICRun(Generic[Config]):
         net: backbone and heads, in evaluation mode, on the GPU if there is one.
     """
 
+    config_class: ClassVar[type[Any]]
+
     dir: RunDir
     asked: Config
     config: Config
     state: dict[str, Any]
     net: TwoHeadNet
+
+    @classmethod
+    def load(cls, folder: Path | str, backbone: nn.Module | None = None) -> Self:
+        """Load a finished run; its network is on the GPU if there is one.
+
+        Args:
+            folder: the run's folder.
+            backbone: the run's backbone, if it was handed in; a copy of it gets the run's weights.
+
+        Raises:
+            FrugalsegError: the folder is incomplete or unfinished, its weights do not fit, or its
+                backbone must be handed in.
+        """
+        run = RunDir(folder)
+        asked, state = run.finished(cls.config_class)
+        config = cls.config_class.from_values(state["resolved"], str(run.path / "state.json"))
+        untrained = dataclasses.replace(config, pretrained=False)
+        net = build_net(untrained, int(state["clusters"]), backbone)
+        load_weights(net, run.weights, state["weights"])
+        return cls(run, asked, config, state, net.to(default_device()).eval())
 
     @property
     def clusters(self) -> int:
@@ -58,26 +84,40 @@ class IICRun(Generic[Config]):
         named = self.config.frozen or self.config.pretrained
         return str(self.config.backbone) if named else f"{self.config.backbone} {self.config.width}"
 
-    def describe(self, data: str, split: str, images: int, asked: int | str) -> dict[str, Any]:
-        """The part of a result that says which run was evaluated on which images.
+    def result(
+        self,
+        kind: ResultKind,
+        data: ImageSet | ImageMaskFolder,
+        split: str,
+        scores: Mapping[str, Any] | None,
+        diagnostics: Mapping[str, float],
+        losses: Sequence[float] | None = None,
+        **parts: Any,
+    ) -> Result:
+        """The result of the run on some images.
 
         Args:
-            data: name of the data.
-            split: which images of them.
-            images: how many these are.
-            asked: the number of groups in the settings, or "auto".
+            kind: of the task.
+            data: the images.
+            split: which of them.
+            scores, parts: see :class:`frugalseg.engine.results.Result`.
+            diagnostics: of :func:`frugalseg.iic.clustering_diagnostics`.
+            losses: of the sub-heads, in nats; by default those of the main head.
         """
-        return {
+        what = {
             "run": self.dir.name,
-            "data": data,
+            "data": data.name,
             "split": split,
-            "images": images,
+            "images": len(data.indices(split)),
             "clusters": self.clusters,
-            "asked": asked,
+            "asked": self.asked.groups,
             "backbone": self.backbone_name,
             "frozen": self.config.frozen,
             "steps": self.config.steps,
         }
+        losses = self.state["losses"] if losses is None else losses
+        parts = {"diagnostics": diagnostics, "losses": losses, **parts}
+        return make_result(kind, self.asked, what, scores, **parts)
 
     def known_agreement(self, root: Path, split: str) -> dict[str, float]:
         """ "agreement" of two views, which the training measured on its own images; else nothing.
@@ -90,54 +130,13 @@ class IICRun(Generic[Config]):
         return {"agreement": self.state["diagnostics"]["agreement"]} if own else {}
 
 
-Run = TypeVar("Run", bound=IICRun[Any])
-
-
-def load_run(
-    kind: type[Run],
-    config_class: type[Config],
-    build: Callable[[Config, int, nn.Module | None], TwoHeadNet],
-    folder: Path | str,
-    backbone: nn.Module | None = None,
-) -> Run:
-    """Load a finished run; its network is on the GPU if there is one.
-
-    Args:
-        kind: class of the run.
-        config_class: class of its configuration.
-        build: builds the untrained network, given configuration, k and backbone.
-        folder: the run's folder.
-        backbone: the run's backbone, if it was handed in; a copy of it gets the run's weights.
-
-    Raises:
-        FrugalsegError: the folder is incomplete or unfinished, its weights do not fit, or its
-            backbone must be handed in.
-    """
-    run = RunDir(folder)
-    asked, state = run.finished(config_class)
-    config = config_class.from_values(state["resolved"], str(run.path / "state.json"))
-    net = build(dataclasses.replace(config, pretrained=False), int(state["clusters"]), backbone)
-    load_weights(net, run.weights, state["weights"])
-    return kind(run, asked, config, state, net.to(default_device()).eval())
-
-
-def build_two_heads(
-    config: Config,
-    clusters: int,
-    overclusters: int,
-    channels: int,
-    backbone: nn.Module | None = None,
-    **maps: Any,
-) -> TwoHeadNet:
+def build_net(config: IICConfig, groups: int, backbone: nn.Module | None = None) -> TwoHeadNet:
     """The untrained network of a resolved configuration.
 
     Args:
         config: the configuration.
-        clusters: k of the main head.
-        overclusters: k of the overclustering head.
-        channels: of the images.
+        groups: k of the main head.
         backbone: the configuration's backbone, if it is handed in; a copy of it is built in.
-        maps: further arguments of :func:`frugalseg.models.backbone.build_backbone`.
 
     Raises:
         FrugalsegError: there is no such backbone, its weights cannot be had, it must be handed in,
@@ -151,10 +150,11 @@ def build_two_heads(
             else f"The run's backbone is {config.backbone}: none can be handed in."
         )
     chosen = str(config.backbone) if backbone is None else copy.deepcopy(backbone).cpu()
+    channels, width = config.views.out_channels, not_none(config.width)
     return TwoHeadNet(
-        build_backbone(chosen, channels, not_none(config.width), bool(config.pretrained), **maps),
-        clusters,
-        overclusters,
+        build_backbone(chosen, channels, width, bool(config.pretrained), **config.maps),
+        groups,
+        config.finer,
         not_none(config.sub_heads),
         not_none(config.hidden),
         not_none(config.components) if config.frozen else 0,

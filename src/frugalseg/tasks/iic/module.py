@@ -12,9 +12,10 @@ from frugalseg.engine._lightning import OptimizerLRScheduler
 from frugalseg.engine.module import StepModule
 from frugalseg.iic import clustering_diagnostics, one_to_one
 from frugalseg.metrics.confusion import accuracy, as_classes, confusion
+from frugalseg.models.backbone import settle_batch_norm
 from frugalseg.models.heads import TwoHeadNet
 from frugalseg.tasks.iic.config import IICConfig, not_none
-from frugalseg.tasks.iic.schedule import HeadSchedule
+from frugalseg.tasks.iic.schedule import HeadSchedule, StepIndices
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,35 @@ class IICModule(StepModule):
         schedule: which head learns from which images.
         config: of the run, resolved.
         seed: of this training.
+        data: the attributes that a subclass lists: what it learns from.
     """
 
     strategy = "ddp_find_unused_parameters_true"  # one head rests
     num_monitored = 0  # images on which the training is measured every 100 steps
     num_judged = 0  # images on which sub-heads and restarts are compared
 
-    def __init__(self, net: TwoHeadNet, schedule: HeadSchedule, config: IICConfig, seed: int):
+    def __init__(
+        self, net: TwoHeadNet, schedule: HeadSchedule, config: IICConfig, seed: int, **data: Any
+    ):
         super().__init__(schedule, not_none(config.steps), not_none(config.learning_rate), seed)
-        self.net, self.schedule, self.config = net, schedule, config
+        self.net, self.schedule, self.config, self.views = net, schedule, config, config.views
+        for name, value in data.items():
+            setattr(self, name, value)
         indices = schedule.indices["main" if "main" in schedule.head_order else "overcluster"]
         order = np.random.default_rng((0, 7)).permutation(indices)
         self.monitored = torch.from_numpy(order[: self.num_monitored])
+
+    def assign(self, head: str, indices: Tensor, rng: torch.Generator) -> tuple[Any, ...]:
+        """Assignments of two views of images, and what else :meth:`loss` takes."""
+        raise NotImplementedError
+
+    def loss(self, head: str, answers: tuple[Any, ...]) -> Tensor:
+        """(S) losses of the sub-heads, over all processes."""
+        raise NotImplementedError
+
+    def training_step(self, batch: StepIndices, index: int) -> Any:
+        answers = self.assign(batch.head, batch.indices, generator(batch.key))
+        return self.loss(batch.head, answers).mean()
 
     def monitor(self, head: str) -> MonitorOutputs:
         """Answers of a head for the images that are monitored."""
@@ -74,8 +92,19 @@ class IICModule(StepModule):
         """Answers of a head for images, computed part by part, without gradient."""
         raise NotImplementedError
 
+    def plain_views(self, indices: Tensor) -> Tensor:
+        """Views of images as for predictions, if the backbone learns."""
+        raise NotImplementedError
+
     def settle(self, indices: Tensor) -> None:
         """Fill batch norm with statistics of plain views, unless the backbone is frozen."""
+        if not self.config.frozen:
+            parts = (part for part in self.parts(indices) if len(part) > 1)
+            settle_batch_norm(self.net.backbone, map(self.plain_views, parts))
+
+    def parts(self, indices: Tensor) -> tuple[Tensor, ...]:
+        """Images, in as many parts as it takes to compute them without gradients."""
+        raise NotImplementedError
 
     def accuracies(self, p: Tensor) -> dict[str, Any]:
         """Labelled accuracy of each sub-head of the main head, for comparison only."""

@@ -84,12 +84,13 @@ def merge_answers(answers: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[A
     return merged
 
 
-def choose_count(p: Tensor, q: Tensor) -> dict[str, Any]:
+def choose_count(p: Tensor, q: Tensor, unit: str = "clusters") -> dict[str, Any]:
     """Choose the number of clusters, from the mean over sub-heads; at most MOST.
 
     Args:
         p: ``(S, N, K)`` overclustering of plain views.
         q: ``(S, N, K)`` or ``(S, R, N, K)`` of transformed views.
+        unit: what the sentence calls the clusters.
 
     Returns:
         "chosen", the number; "by_sub_head", the number by each sub-head alone; "curve", a list of
@@ -123,7 +124,7 @@ def choose_count(p: Tensor, q: Tensor) -> dict[str, Any]:
         "information": _pairs(numbers, _share(*mean[1:].T)),
         "value": "share of a split that views share",
         "says": (
-            f"{chosen} clusters: two views share {before:.0%} of what splits up to there add, and "
+            f"{chosen} {unit}: two views share {before:.0%} of what splits up to there add, and "
             f"{after:.0%} beyond. Sub-heads alone say {min(by_sub_head)} to {max(by_sub_head)}."
         ),
     }

@@ -17,7 +17,6 @@ from frugalseg.metrics.confusion import adjusted_rand, confusion
 from frugalseg.reports.charts import History, compared_charts, count_chart, learning_charts
 from frugalseg.reports.html import render
 from frugalseg.reports.tables import spread_cell
-from frugalseg.tasks.iic.config import IICConfig
 from frugalseg.tasks.iic.diagnostics_text import diagnostics_in_words
 from frugalseg.tasks.iic.model import IICRun
 
@@ -78,23 +77,26 @@ def render_report(
 
 
 def report_fields(
-    run: IICRun[Any], result: Result, training: Mapping[str, str], learned: bool = True
+    run: IICRun[Any], result: Result, training: str, learned: bool = True
 ) -> dict[str, Any]:
     """The fields of :class:`GroupReport` that come from a run and its result.
 
     Args:
         run: the run.
         result: of the run.
-        training: names and texts that say how it was trained, such as the backbone.
+        training: how it was trained.
         learned: whether the images are those that the run has learned from; otherwise the page
             leaves out the course of the training.
     """
-    what, environment = result.what, result.environment
+    what, environment, config = result.what, result.environment, run.config
+    start = "pretrained" if config.pretrained else f"width {config.width}"
     oracle = run.state.get("oracle")
     metadata = {
         "command": what["command"],
         "data": f"{what['data']}, {what['split']}: {what['images']:,} images",
-        **training,
+        "backbone": f"{config.backbone}, {start}{', frozen' * bool(config.frozen)}",
+        "heads": f"{run.clusters} and {config.finer} {config.unit}, {config.sub_heads} sub-heads",
+        "training": training,
         "seed": str(what["seed"]),
         "oracle stop": oracle
         and f"accuracy {oracle['accuracy']:.1%} at step {oracle['step']}, the best sub-head and "
@@ -121,10 +123,11 @@ def kept_history(run: IICRun[Any]) -> list[dict[str, Any]]:
     return [line for line in run.dir.history() if line.get("training") == kept]
 
 
-def backbone_text(config: IICConfig) -> str:
-    """The backbone of a resolved configuration, for the foot of a page."""
-    start = "pretrained" if config.pretrained else f"width {config.width}"
-    return f"{config.backbone}, {start}{', frozen' * bool(config.frozen)}"
+def kept_histories(runs: Sequence[IICRun[Any]]) -> dict[str, list[dict[str, Any]]]:
+    """:func:`kept_history` by the names of the runs' folders, or their paths if names recur."""
+    names = [run.dir.name for run in runs]
+    unique = len(set(names)) == len(names)
+    return {run.dir.name if unique else str(run.dir): kept_history(run) for run in runs}
 
 
 def score(name: str) -> Callable[[Result], float | None]:
@@ -153,32 +156,13 @@ def result_kind(task: str, groups: str, scores: Sequence[tuple[str, str]]) -> Re
     )
 
 
-@dataclass(frozen=True)
-class RegionComparison:
-    """How several discoveries divide the same images.
-
-    Attributes:
-        names: of the runs.
-        agreement: (runs, runs) adjusted Rand index of pixels.
-        images: how many images this was measured on.
-        examples: of each image shown "name", and "pictures" for a template: the image, then the
-            regions of each run. A region that overlaps most with one of the first run has its
-            colour.
-    """
-
-    names: Sequence[str]
-    agreement: Agreement
-    images: int
-    examples: Sequence[dict[str, Any]]
-
-
 def write_comparison(
     results: Sequence[Result],
     agreement: Agreement,
     names: Sequence[str],
     path: Path | str,
     histories: Mapping[str, History] | None = None,
-    regions: RegionComparison | None = None,
+    regions: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a page that compares clusterings, or discoveries: scores, agreement, curves, pictures.
 
@@ -188,7 +172,8 @@ def write_comparison(
         names: of the runs, in the order of `agreement`.
         path: HTML file; it needs no other file and no network.
         histories: lines of metrics.jsonl of the training that was kept, by run.
-        regions: pictures of discoveries.
+        regions: of discoveries: "images", the number on which agreement was measured, and
+            "examples", each with "name" and "pictures" for the template.
 
     Raises:
         FrugalsegError: the file cannot be written.

@@ -1,93 +1,172 @@
 """Train two heads: count the groups if asked to, from one seed or several, and keep the best."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from frugalseg.console import log
 from frugalseg.engine.environment import default_device, is_main_process, seed_everything
 from frugalseg.engine.run_dir import RunDir, save_weights
 from frugalseg.engine.trainer import fit
+from frugalseg.errors import FrugalsegError
 from frugalseg.files import atomic_write
 from frugalseg.metrics.clustering import mean_and_spread
 from frugalseg.models.heads import TwoHeadNet
-from frugalseg.tasks.iic.config import IICConfig
+from frugalseg.tasks.iic.config import IICConfig, not_none
+from frugalseg.tasks.iic.model import build_net, share_frozen
 from frugalseg.tasks.iic.module import IICModule
 from frugalseg.tasks.iic.number import choose_count
-
-Build = Callable[[int], TwoHeadNet]  # the network, given k of the main head
-# the training module, given the network, the seed and, unless they are those of the configuration,
-# the heads that learn in turn
-MakeModule = Callable[..., IICModule]
+from frugalseg.tasks.iic.schedule import HeadSchedule
 
 
-def build_first(config: IICConfig, build: Build) -> TwoHeadNet:
-    """Build the network before anything is written: unknown backbones and missing weights fail.
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training learns from: images, or features of a frozen backbone.
 
-    It draws a frozen backbone that has no weights: the same one for all restarts and whenever the
-    training goes on.
+    Attributes:
+        heads: the images of each head, counted among those of the training.
+        module: the class of the training modules.
+        values: the attributes of these that hold images or features, and labels.
+        frozen: the network whose backbone computed these features and whose components reduced
+            them.
+        shuffle: see :class:`HeadSchedule`.
+        state: further values for the state of the run.
     """
-    seed_everything(config.seed)
-    return build(2)
+
+    heads: dict[str, NDArray[np.int64]]
+    module: type[IICModule]
+    values: dict[str, Any]
+    frozen: TwoHeadNet | None = None
+    shuffle: bool = True
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 def train_heads(
     config: IICConfig,
     run: RunDir,
-    groups: int | str,
-    unit: str,
-    build: Build,
-    make: MakeModule,
-    state: dict[str, Any],
+    backbone: nn.Module | None,
+    read: Callable[[TwoHeadNet], TrainingData],
 ) -> None:
-    """Train from every seed, keep the training of lowest loss, and finish the run.
+    """Train a run from every seed, or go on with it; keep the training of lowest loss.
 
     Args:
         config: of the run, resolved.
-        run: the run, begun.
-        groups: k of the main head, or "auto".
-        unit: name of the groups, such as "clusters".
-        build: builds the network; random numbers are seeded before it is called.
-        make: makes the training module of a network.
-        state: further values for the state of the run.
+        run: its folder.
+        backbone: a network of one's own in place of a named one; a copy is trained, from its
+            weights. :func:`frugalseg.models.backbone.build_backbone` says what it must take,
+            return and have.
+        read: reads the images, or computes features with the backbone of a network and sets its
+            components.
+
+    Raises:
+        FrugalsegError: the settings, the backbone or the images do not allow the training. The
+            folder is made once they have been read, or before features are kept in it.
     """
+    # built before anything is written: unknown backbones and missing weights fail. It draws a
+    # frozen backbone that has no weights: the same one for all restarts and whenever the training
+    # goes on.
+    seed_everything(config.seed)
+    data = read(build_net(config, 2, backbone))
+    run.begin()
+    state, groups = data.state, config.groups
     if groups == "auto":
-        state["counts"] = count_groups(config, run, unit, build, make)
-        groups = int(state["counts"]["chosen"])
+        log.info(f"Counting {config.unit}: an overclustering is trained and merged")
+        module, _ = train_once(config, run, backbone, data, 2, config.seed, "count")
+        outputs = module.compare("overcluster", module.monitored)
+        counts = choose_count(outputs.p, outputs.q, config.unit)
+        log.info(counts["says"])
+        state, groups = {**state, "counts": counts}, int(counts["chosen"])
     outcomes = []
     for seed in range(config.seed, config.seed + config.restarts):
         name = f"{config.task}-{seed}" if config.restarts > 1 else config.task
-        log.info(
-            f"Training {'the heads' if config.frozen else 'backbone and heads'}: {groups} {unit}"
-        )
-        seed_everything(seed)
-        module = make(build(int(groups)), seed)
-        fit(module, run, name, config)
-        outcomes.append({"seed": seed, "training": name, **select_head(module)})
+        what = "the heads" if config.frozen else "backbone and heads"
+        log.info(f"Training {what}: {groups} {config.unit}")
+        module, selected = train_once(config, run, backbone, data, groups, seed, name)
+        outcomes.append({"seed": seed, "training": name, **selected})
         save_weights(module.net, run.checkpoints / name / "selected.st")
     if is_main_process():
-        _finish(config, run, int(groups), outcomes, state)
+        _finish(config, run, groups, outcomes, state)
 
 
-def count_groups(
-    config: IICConfig, run: RunDir, unit: str, build: Build, make: MakeModule
-) -> dict[str, Any]:
-    """Choose the number of groups from an overclustering that is trained first.
+def train_once(
+    config: IICConfig,
+    run: RunDir,
+    backbone: nn.Module | None,
+    data: TrainingData,
+    groups: int,
+    seed: int,
+    name: str,
+) -> tuple[IICModule, dict[str, Any]]:
+    """Train from one seed.
+
+    Args:
+        config, run, backbone: as in :func:`train_heads`.
+        data: what is learned from.
+        groups: k of the main head.
+        seed: of the training.
+        name: of the training; "count" trains the overclustering head alone.
 
     Returns:
-        As of :func:`frugalseg.tasks.iic.number.choose_count`.
+        The trained module, and what :func:`select_head` says of it.
     """
-    log.info(f"Counting {unit}: an overclustering is trained and merged")
-    seed_everything(config.seed)
-    module = make(build(2), config.seed, ("overcluster",))
-    fit(module, run, "count", config)
-    select_head(module)  # settles batch norm
-    outputs = module.compare("overcluster", module.monitored)
-    counts = choose_count(outputs.p, outputs.q)
-    log.info(counts["says"])
-    return counts
+    seed_everything(seed)
+    order = ("overcluster",) if name == "count" else config.head_order
+    module = make_module(config, data, build_net(config, groups, backbone), seed, order)
+    fit(module, run, name, config)
+    return module, select_head(module)
+
+
+def make_module(
+    config: IICConfig,
+    data: TrainingData,
+    net: TwoHeadNet,
+    seed: int,
+    head_order: tuple[str, ...] | None = None,
+) -> IICModule:
+    """The training module of a network.
+
+    Args:
+        config: resolved.
+        data: what it learns from.
+        net: the network.
+        seed: of the training.
+        head_order: the heads that learn in turn; by default those of the configuration.
+    """
+    schedule = HeadSchedule(
+        data.heads,
+        head_order or config.head_order,
+        not_none(config.steps_per_head),
+        not_none(config.batch_size),
+        seed,
+        data.shuffle,
+    )
+    if data.frozen is not None:
+        share_frozen(net, data.frozen)
+    return data.module(net, schedule, config, seed, **data.values)
+
+
+def refuse_equal(config: IICConfig, parts: Iterable[Tensor], what: str) -> None:
+    """Refuse images of which nothing can be learned.
+
+    Args:
+        config: names the data.
+        parts: (n, F) values of some images or pixels each.
+        what: what all images are if all these rows are equal.
+
+    Raises:
+        FrugalsegError: they are.
+    """
+    first: Tensor | None = None
+    for part in parts:
+        first = part[0] if first is None else first
+        if not bool((part == first).all()):
+            return
+    raise FrugalsegError(f"{config.data}: all images are {what}, there is nothing to tell apart.")
 
 
 def select_head(module: IICModule) -> dict[str, Any]:

@@ -23,8 +23,7 @@ from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads, same_path
 from frugalseg.models.samplers import default_thumbnail
 from frugalseg.tasks.discover.config import DiscoverConfig
-from frugalseg.tasks.discover.model import load_discover_run
-from frugalseg.tasks.discover.predict import discover_labels
+from frugalseg.tasks.discover.predict import DiscoverRun, discover_labels
 from frugalseg.tasks.segment.config import SegmentConfig
 from frugalseg.tasks.segment.crops import CachedImages
 
@@ -75,7 +74,7 @@ def _region_finder(folder: str) -> Callable[[Path], NDArray[np.uint8]]:
 
     Its finer regions are used, if it has them: regions of about equal size miss small things.
     """
-    load = cache(lambda: load_discover_run(folder))
+    load = cache(lambda: DiscoverRun.load(folder))
 
     def find(image: Path) -> NDArray[np.uint8]:
         finer = "overcluster" in load().config.head_order
@@ -131,7 +130,7 @@ def resolve(
             "some out: give only one of them."
         )
     if config.boundaries is not None and dataset.find_regions is not None:
-        load_discover_run(config.boundaries)
+        DiscoverRun.load(config.boundaries)
     if config.mask_share < 1 and dataset.pseudo_labels is not None:
         raise FrugalsegError(f"{config.data} has no masks to share out: leave out --mask-share.")
     _refuse_many_points(dataset, config.size)
