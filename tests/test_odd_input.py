@@ -1,5 +1,6 @@
 """Files that are no files, short texts without end, and names that are hard to write."""
 
+import logging
 import os
 import shutil
 import signal
@@ -51,6 +52,8 @@ def here(
         (tmp_path / name).symlink_to(path)
     shutil.copytree(grouped, tmp_path / "grouped")
     monkeypatch.chdir(tmp_path)
+    # names that are not UTF-8 cannot be reported from one test process to another
+    monkeypatch.setattr(logging.getLogger("frugalseg"), "propagate", False)
     return tmp_path
 
 
