@@ -52,9 +52,13 @@ def here(
         (tmp_path / name).symlink_to(path)
     shutil.copytree(grouped, tmp_path / "grouped")
     monkeypatch.chdir(tmp_path)
-    # names that are not UTF-8 cannot be reported from one test process to another
-    monkeypatch.setattr(logging.getLogger("frugalseg"), "propagate", False)
     return tmp_path
+
+
+@pytest.fixture
+def no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test process cannot report names that are not UTF-8 to another."""
+    monkeypatch.setattr(logging.getLogger("frugalseg"), "disabled", True)
 
 
 TAKES_A_FILE = (
@@ -166,6 +170,7 @@ def files(table: Path) -> set[str]:
     return {row["file"] for _, row in read_table(table, ("file",))}
 
 
+@pytest.mark.usefixtures("no_log")
 def test_odd_names_of_images_come_back_from_every_table(odd: Path) -> None:
     names = {path.relative_to(odd).as_posix() for path in odd.glob("*/*.png")}
     done("cluster", odd, "--run", "odd-run", *CLUSTERS)
@@ -183,6 +188,7 @@ def test_odd_names_of_images_come_back_from_every_table(odd: Path) -> None:
     assert files(Path(os.fsdecode(b"run-\xe4"), "predictions.csv")) == names
 
 
+@pytest.mark.usefixtures("no_log")
 def test_odd_names_of_scenes(here: Path) -> None:
     data = write_folder(Path(os.fsdecode(b"\xe4")), len(NAMES), (48, 64))
     for folder in ("images", "masks"):
