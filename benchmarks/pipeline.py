@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.timing import compare
 from frugalseg._memory import tune_malloc
 from frugalseg._torchvision import patch_torchvision
-from frugalseg.data.classes import ClassList, SegmentationClass
+from frugalseg.data.class_lists.classes import ClassList, SegmentationClass
 from frugalseg.data.images import read_image
 from frugalseg.data.masks import write_labels
 from frugalseg.demo.scenes import generate_scene

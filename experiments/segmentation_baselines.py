@@ -23,8 +23,8 @@ from experiments.results import kind_of, make_once
 from experiments.summary import write_summary
 from frugalseg.data.image_mask_folder import ImageMaskFolder, open_folder
 from frugalseg.data.images import read_image
+from frugalseg.data.layouts.samples import Sample
 from frugalseg.data.masks import read_mask
-from frugalseg.data.samples import Sample
 from frugalseg.engine.config import Names, TaskConfig
 from frugalseg.engine.results import Result, make_result
 from frugalseg.errors import FrugalsegError

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from frugalseg.data.check import check_folder, format_report
-from frugalseg.data.class_statistics import mask_content
+from frugalseg.data.class_lists.statistics import mask_content
 from frugalseg.data.image_mask_folder import open_folder
 from frugalseg.data.masks import BinaryMasks
 from frugalseg.errors import FrugalsegError

@@ -14,10 +14,10 @@ from frugalseg.data import image_mask_folder, masks
 from frugalseg.data.check import check_folder
 from frugalseg.data.image_file import open_image
 from frugalseg.data.image_mask_folder import hold_out, open_any_folder, open_folder
+from frugalseg.data.layouts.photographs import list_images
+from frugalseg.data.layouts.samples import Sample
 from frugalseg.data.masks import read_mask, read_raw
 from frugalseg.data.open_images import open_images
-from frugalseg.data.photographs import list_images
-from frugalseg.data.samples import Sample
 from frugalseg.errors import FrugalsegError
 
 Pair = Callable[..., None]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from encoders import write_png, write_tiff
-from frugalseg.data.classes import ClassList, SegmentationClass
+from frugalseg.data.class_lists.classes import ClassList, SegmentationClass
 from frugalseg.data.image_file import read_header
 from frugalseg.data.masks import read_mask, read_raw, write_labels
 from frugalseg.errors import FrugalsegError

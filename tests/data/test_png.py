@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from frugalseg.data import png
-from frugalseg.data.classes import ClassList, SegmentationClass
+from frugalseg.data.class_lists.classes import ClassList, SegmentationClass
 from frugalseg.data.masks import write_labels
 from frugalseg.data.png import write_png
 from frugalseg.errors import FrugalsegError

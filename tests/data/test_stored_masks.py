@@ -9,8 +9,8 @@ from PIL import Image
 
 from encoders import write_png, write_tiff
 from frugalseg.data.check import check_folder
-from frugalseg.data.class_statistics import count_ids, instance_hint
-from frugalseg.data.classes import ClassList, SegmentationClass
+from frugalseg.data.class_lists.classes import ClassList, SegmentationClass
+from frugalseg.data.class_lists.statistics import count_ids, instance_hint
 from frugalseg.data.image_mask_folder import open_folder
 from frugalseg.data.masks import read_mask, read_raw
 from frugalseg.errors import FrugalsegError

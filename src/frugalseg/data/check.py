@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from frugalseg.data.class_mapping import declared_classes
-from frugalseg.data.class_statistics import (
+from frugalseg.data.class_lists.classes import IGNORE_INDEX, ClassList, lack_of_classes
+from frugalseg.data.class_lists.mapping import declared_classes
+from frugalseg.data.class_lists.statistics import (
     MaskStatistics,
     infer_classes,
     instance_hint,
@@ -17,15 +18,14 @@ from frugalseg.data.class_statistics import (
     small_or_thin,
     sum_statistics,
 )
-from frugalseg.data.classes import IGNORE_INDEX, ClassList, lack_of_classes
 from frugalseg.data.colour_masks import suggest_classes
 from frugalseg.data.headers import FileRemark, measure
 from frugalseg.data.image_file import read_header
 from frugalseg.data.image_mask_folder import draw_splits
 from frugalseg.data.images import Size, read_image, remark_lines
-from frugalseg.data.layout import find_samples
+from frugalseg.data.layouts.layout import find_samples
+from frugalseg.data.layouts.samples import Problem, Sample
 from frugalseg.data.masks import ADVICE, BINARY, BinaryMasks, may_be_slips, read_statistics
-from frugalseg.data.samples import Problem, Sample
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
 

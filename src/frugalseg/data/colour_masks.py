@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from frugalseg.data.class_files import COLUMNS
+from frugalseg.data.class_lists.files import COLUMNS
 from frugalseg.data.masks import read_raw
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads

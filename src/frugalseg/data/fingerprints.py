@@ -8,7 +8,7 @@ from typing import Any
 
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.image_set import ImageSet
-from frugalseg.data.samples import Sample
+from frugalseg.data.layouts.samples import Sample
 from frugalseg.files import in_threads
 
 AnyData = ImageMaskFolder | ImageSet

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from frugalseg.data.image_file import PAGES, SWAPS_SIDES, ImageHeader, Remark, read_header
 from frugalseg.data.images import Size, say_remarks
-from frugalseg.data.samples import Problem, Sample
+from frugalseg.data.layouts.samples import Problem, Sample
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
 

@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.console import log
-from frugalseg.data.class_mapping import declared_classes
-from frugalseg.data.class_statistics import infer_classes, instance_hint
-from frugalseg.data.classes import ClassList
+from frugalseg.data.class_lists.classes import ClassList
+from frugalseg.data.class_lists.mapping import declared_classes
+from frugalseg.data.class_lists.statistics import infer_classes, instance_hint
 from frugalseg.data.formats.image_folder import open_files
 from frugalseg.data.headers import read_sizes
 from frugalseg.data.image_file import Remark
 from frugalseg.data.images import Pixels, Size, read_image, say_remarks
-from frugalseg.data.layout import all_samples, find_images, find_samples, match_masks
-from frugalseg.data.listing import require_folder
+from frugalseg.data.layouts.layout import all_samples, find_images, find_samples, match_masks
+from frugalseg.data.layouts.listing import require_folder
+from frugalseg.data.layouts.samples import NO_MASK, FolderContents, Sample, raise_problems
+from frugalseg.data.layouts.splits import splits_by_name
 from frugalseg.data.masks import (
     BinaryMasks,
     look_at_mask,
@@ -25,8 +27,6 @@ from frugalseg.data.masks import (
     read_mask,
     read_statistics,
 )
-from frugalseg.data.samples import NO_MASK, FolderContents, Sample, raise_problems
-from frugalseg.data.splits import splits_by_name
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import folder_name, in_threads
 

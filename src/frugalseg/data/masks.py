@@ -9,8 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageOps
 
-from frugalseg.data.class_statistics import ONLY_BINARY, MaskStatistics, count_ids, mask_content
-from frugalseg.data.classes import IGNORE_INDEX, ClassList
+from frugalseg.data.class_lists.classes import IGNORE_INDEX, ClassList
+from frugalseg.data.class_lists.statistics import (
+    ONLY_BINARY,
+    MaskStatistics,
+    count_ids,
+    mask_content,
+)
 from frugalseg.data.image_file import Remark, is_deep, open_image, raw_mode
 from frugalseg.data.png import write_png
 from frugalseg.errors import FrugalsegError

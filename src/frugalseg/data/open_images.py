@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from frugalseg.data.formats import FORMATS
 from frugalseg.data.image_set import ImageSet, label_indices
-from frugalseg.data.listing import NAME_COLUMNS, normal_name, places_of, require_folder
+from frugalseg.data.layouts.listing import NAME_COLUMNS, normal_name, places_of, require_folder
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from frugalseg.data.class_mapping import declared_classes
+from frugalseg.data.class_lists.mapping import declared_classes
 from frugalseg.data.headers import read_sizes
 from frugalseg.data.image_mask_folder import ImageMaskFolder, draw_splits
 from frugalseg.data.images import read_image, say_remarks
-from frugalseg.data.layout import find_images, match_masks
-from frugalseg.data.samples import NO_MASK, Sample, raise_problems
-from frugalseg.data.splits import SPLITS, splits_by_name
+from frugalseg.data.layouts.layout import find_images, match_masks
+from frugalseg.data.layouts.samples import NO_MASK, Sample, raise_problems
+from frugalseg.data.layouts.splits import SPLITS, splits_by_name
 from frugalseg.errors import FrugalsegError
 
 

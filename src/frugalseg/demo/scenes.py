@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from frugalseg.data.classes import ClassList, SegmentationClass, write_classes
+from frugalseg.data.class_lists.classes import ClassList, SegmentationClass, write_classes
 from frugalseg.data.masks import write_labels
 from frugalseg.demo._scene_things import Thing, draw_thing
 from frugalseg.demo._scene_town import (

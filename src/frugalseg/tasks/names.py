@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from frugalseg.data.photographs import list_images
+from frugalseg.data.layouts.photographs import list_images
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import folder_name, same_path
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from frugalseg.data.image_mask_folder import ImageMaskFolder
-from frugalseg.data.samples import Sample
+from frugalseg.data.layouts.samples import Sample
 from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
 from frugalseg.tasks.discover import predict as discover_answers

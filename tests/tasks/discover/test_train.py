@@ -10,7 +10,7 @@ from PIL import Image
 
 from frugalseg.data.image_mask_folder import ImageMaskFolder, open_any_folder
 from frugalseg.data.images import read_image
-from frugalseg.data.samples import Sample
+from frugalseg.data.layouts.samples import Sample
 from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
 from frugalseg.models.backbone import Backbone

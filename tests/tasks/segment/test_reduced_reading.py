@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from frugalseg.data.classes import ClassList, SegmentationClass
-from frugalseg.data.samples import Sample
+from frugalseg.data.class_lists.classes import ClassList, SegmentationClass
+from frugalseg.data.layouts.samples import Sample
 from frugalseg.models.fixed_samplers import UniformSampler
 from frugalseg.sampling import reduced_sampling, sample, sample_pixels, uniform_sampling
 from frugalseg.tasks.segment.crops import Augmentation, CachedImages, random_crop

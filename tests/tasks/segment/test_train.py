@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from frugalseg.data import masks
-from frugalseg.data.classes import write_classes
+from frugalseg.data.class_lists.classes import write_classes
 from frugalseg.data.image_file import open_image
 from frugalseg.engine import trainer
 from frugalseg.engine.module import StepModule

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from frugalseg.data.class_mapping import supplied_mappings
-from frugalseg.data.classes import (
+from frugalseg.data.class_lists.classes import (
     IGNORE_INDEX,
     ClassList,
     FineClass,
     SegmentationClass,
     write_classes,
 )
+from frugalseg.data.class_lists.mapping import supplied_mappings
+from frugalseg.data.class_lists.palette import distinct_colours
 from frugalseg.data.formats.prepared import first_of, prepare
 from frugalseg.data.headers import read_sizes
 from frugalseg.data.images import read_image, resize_image, write_image
-from frugalseg.data.listing import files_below, require_folder
+from frugalseg.data.layouts.listing import files_below, require_folder
+from frugalseg.data.layouts.samples import Sample, raise_problems
 from frugalseg.data.masks import encode_mask, read_raw, write_labels
-from frugalseg.data.palette import distinct_colours
-from frugalseg.data.samples import Sample, raise_problems
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads, read_table, read_text
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from frugalseg.data.image_file import Remark, open_image, read_header
 from frugalseg.data.image_set import ImageFormat, ImageSet, label_indices
 from frugalseg.data.images import Size, read_image, say_remarks
-from frugalseg.data.photographs import list_photographs
-from frugalseg.data.splits import splits_by_name
+from frugalseg.data.layouts.photographs import list_photographs
+from frugalseg.data.layouts.splits import splits_by_name
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import in_threads
 

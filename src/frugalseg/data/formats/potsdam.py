@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.console import track
-from frugalseg.data.class_mapping import merge_classes, supplied_mappings
-from frugalseg.data.classes import (
+from frugalseg.data.class_lists.classes import (
     IGNORE_INDEX,
     UNKNOWN,
     ClassList,
     SegmentationClass,
     write_classes,
 )
+from frugalseg.data.class_lists.mapping import merge_classes, supplied_mappings
 from frugalseg.data.formats.prepared import first_of, prepare
 from frugalseg.data.image_file import open_image
 from frugalseg.data.images import image_size, read_four_bands, write_image
-from frugalseg.data.listing import files_below, require_folder
+from frugalseg.data.layouts.listing import files_below, require_folder
 from frugalseg.data.masks import read_raw, write_labels
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_csv

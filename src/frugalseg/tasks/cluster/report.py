@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalseg.data.palette import region_colours
+from frugalseg.data.class_lists.palette import region_colours
 from frugalseg.reports.images import Picture, css_colour, picture, to_data_uri
 from frugalseg.reports.tables import confusion_table
 from frugalseg.tasks.cluster.evaluate import Answers

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from frugalseg.console import log, track
-from frugalseg.data.classes import lack_of_classes
+from frugalseg.data.class_lists.classes import lack_of_classes
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.engine.results import Result
 from frugalseg.errors import FrugalsegError

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalseg.data.classes import ClassList, SegmentationClass, write_classes
+from frugalseg.data.class_lists.classes import ClassList, SegmentationClass, write_classes
+from frugalseg.data.class_lists.palette import region_colours
 from frugalseg.data.masks import write_labels
-from frugalseg.data.palette import region_colours
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import refuse_overwriting, write_csv
 from frugalseg.reports.images import overlay, save_jpeg

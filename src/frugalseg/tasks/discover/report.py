@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.console import track
+from frugalseg.data.class_lists.palette import region_colours
 from frugalseg.data.image_mask_folder import ImageMaskFolder
-from frugalseg.data.palette import region_colours
 from frugalseg.engine.results import Result
 from frugalseg.files import write_text
 from frugalseg.iic import one_to_one

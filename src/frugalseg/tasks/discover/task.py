@@ -9,7 +9,7 @@ import numpy as np
 from frugalseg.console import log, track
 from frugalseg.data.headers import say_of_images
 from frugalseg.data.image_mask_folder import ImageMaskFolder
-from frugalseg.data.listing import normal_name
+from frugalseg.data.layouts.listing import normal_name
 from frugalseg.engine.results import Result, write_result
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table

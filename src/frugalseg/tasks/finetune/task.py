@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from frugalseg.console import log
 from frugalseg.data.formats.image_folder import open_files
 from frugalseg.data.image_set import ImageSet
-from frugalseg.data.listing import normal_name
+from frugalseg.data.layouts.listing import normal_name
 from frugalseg.engine.results import Result, ResultKind, make_result, write_result
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table, same_path

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from frugalseg.data.classes import IGNORE_INDEX, ClassList
+from frugalseg.data.class_lists.classes import IGNORE_INDEX, ClassList
 from frugalseg.data.images import image_size, read_image
+from frugalseg.data.layouts.samples import Sample
 from frugalseg.data.masks import read_mask
-from frugalseg.data.samples import Sample
 from frugalseg.engine.config import Size
 from frugalseg.files import in_threads
 from frugalseg.sampling import area_average, boundary_maps, reduced_sampling

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from frugalseg.console import log
-from frugalseg.data.classes import ClassList
+from frugalseg.data.class_lists.classes import ClassList
 from frugalseg.data.image_mask_folder import ImageMaskFolder, hold_out, open_folder
 from frugalseg.data.images import read_image
+from frugalseg.data.layouts.samples import Sample
 from frugalseg.data.masks import read_mask
 from frugalseg.data.pseudo_labels import has_masks, open_pseudo_labelled_folder
-from frugalseg.data.samples import Sample
 from frugalseg.engine.config import Size
 from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from frugalseg.console import log
-from frugalseg.data.class_statistics import infer_classes
-from frugalseg.data.classes import read_classes
+from frugalseg.data.class_lists.classes import read_classes
+from frugalseg.data.class_lists.statistics import infer_classes
 from frugalseg.data.images import read_image
 from frugalseg.data.masks import read_mask, read_statistics
 from frugalseg.engine.config import Size

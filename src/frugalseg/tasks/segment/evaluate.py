@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from frugalseg.console import log, track
-from frugalseg.data.class_files import find_class_file
-from frugalseg.data.classes import ClassList, lack_of_classes
+from frugalseg.data.class_lists.classes import ClassList, lack_of_classes
+from frugalseg.data.class_lists.files import find_class_file
 from frugalseg.data.image_mask_folder import ImageMaskFolder, draw_splits
+from frugalseg.data.layouts.samples import Sample
 from frugalseg.data.masks import read_mask
-from frugalseg.data.samples import Sample
 from frugalseg.engine.config import Size
 from frugalseg.engine.results import Result, ResultKind, make_result, number_at
 from frugalseg.errors import FrugalsegError

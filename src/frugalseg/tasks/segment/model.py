@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from frugalseg.data.classes import ClassList, read_classes
+from frugalseg.data.class_lists.classes import ClassList, read_classes
 from frugalseg.data.images import check_image, image_size, read_image
 from frugalseg.engine.config import OWN, Size
 from frugalseg.engine.environment import default_device

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from frugalseg.data.classes import ClassList
+from frugalseg.data.class_lists.classes import ClassList
 from frugalseg.data.images import read_image
+from frugalseg.data.layouts.samples import Sample
 from frugalseg.data.masks import read_mask
-from frugalseg.data.samples import Sample
 from frugalseg.engine.results import Result, Value, group_seeds, mean_and_range, number_at
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_text

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from frugalseg.console import log
-from frugalseg.data.classes import lack_of_classes, write_classes
+from frugalseg.data.class_lists.classes import lack_of_classes, write_classes
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.engine.environment import is_main_process, seed_everything
 from frugalseg.engine.run_dir import RunDir, finite_answer, save_weights

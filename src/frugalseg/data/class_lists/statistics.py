@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalseg.data.classes import (
+from frugalseg.data.class_lists.classes import (
     IGNORE_INDEX,
     MAX_CLASSES,
     MAX_ID,
@@ -15,8 +15,8 @@ from frugalseg.data.classes import (
     ignored_ids,
     refuse_outside,
 )
+from frugalseg.data.class_lists.palette import distinct_colours
 from frugalseg.data.image_file import Remark
-from frugalseg.data.palette import distinct_colours
 from frugalseg.errors import FrugalsegError
 
 ONLY_BINARY = (

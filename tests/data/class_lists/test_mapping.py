@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frugalseg.data.class_mapping import mapping_path, merge_classes, supplied_mappings
-from frugalseg.data.classes import read_classes
+from frugalseg.data.class_lists.classes import read_classes
+from frugalseg.data.class_lists.mapping import mapping_path, merge_classes, supplied_mappings
 from frugalseg.data.image_mask_folder import open_folder
 from frugalseg.data.masks import read_raw
 from frugalseg.errors import FrugalsegError

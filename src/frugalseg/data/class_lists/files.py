@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from frugalseg.data.palette import Colour, distinct_colours
+from frugalseg.data.class_lists.palette import Colour, distinct_colours
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_json, read_table, read_text
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from frugalseg.console import log
 from frugalseg.data.images import IMAGE_SUFFIXES
-from frugalseg.data.layout import all_samples, find_images
+from frugalseg.data.layouts.layout import all_samples, find_images
 from frugalseg.errors import FrugalsegError
 
 

@@ -3,13 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frugalseg.data.class_statistics import (
-    area_and_edge,
-    count_ids,
-    infer_classes,
-    small_or_thin,
-)
-from frugalseg.data.classes import (
+from frugalseg.data.class_lists.classes import (
     ClassList,
     FineClass,
     SegmentationClass,
@@ -17,7 +11,13 @@ from frugalseg.data.classes import (
     read_classes,
     write_classes,
 )
-from frugalseg.data.palette import distinct_colours, region_colours
+from frugalseg.data.class_lists.palette import distinct_colours, region_colours
+from frugalseg.data.class_lists.statistics import (
+    area_and_edge,
+    count_ids,
+    infer_classes,
+    small_or_thin,
+)
 from frugalseg.errors import FrugalsegError
 
 HEADER = "name,id,colour,target\n"

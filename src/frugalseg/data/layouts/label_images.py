@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from frugalseg.data.image_file import open_image
-from frugalseg.data.listing import normal_name
+from frugalseg.data.layouts.listing import normal_name
+from frugalseg.data.layouts.pairing import label_of
 from frugalseg.data.masks import MASK_SUFFIXES
-from frugalseg.data.pairing import label_of
 from frugalseg.errors import FrugalsegError
 
 _GREY = ("1", "L", "P", "I", "I;16", "I;16B")  # modes of label images

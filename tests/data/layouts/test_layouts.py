@@ -11,8 +11,8 @@ from PIL import Image
 
 from frugalseg.data.check import check_folder, format_report
 from frugalseg.data.image_mask_folder import ImageMaskFolder, open_any_folder, open_folder
+from frugalseg.data.layouts.photographs import list_images
 from frugalseg.data.open_images import open_images
-from frugalseg.data.photographs import list_images
 from frugalseg.errors import FrugalsegError
 from odd_files import COLOURS, scene, write_folder
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from frugalseg.data.images import IMAGE_SUFFIXES
-from frugalseg.data.listing import entries_of, normal_name, require_folder
-from frugalseg.data.pairing import label_of, pair_names
-from frugalseg.data.splits import IMAGE_FOLDERS, SPLIT_WORDS, SPLITS
+from frugalseg.data.layouts.listing import entries_of, normal_name, require_folder
+from frugalseg.data.layouts.pairing import label_of, pair_names
+from frugalseg.data.layouts.splits import IMAGE_FOLDERS, SPLIT_WORDS, SPLITS
 from frugalseg.errors import FrugalsegError
 
 Folders = dict[str, tuple[Path, Path]]  # of images and masks, by split; "" if there are no splits

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from frugalseg.data.check import check_folder
-from frugalseg.data.class_files import CLASS_FILES
-from frugalseg.data.classes import ClassList, read_classes
+from frugalseg.data.class_lists.classes import ClassList, read_classes
+from frugalseg.data.class_lists.files import CLASS_FILES
 from frugalseg.data.colour_masks import suggest_classes
 from frugalseg.data.image_mask_folder import open_folder
 from frugalseg.data.masks import read_mask

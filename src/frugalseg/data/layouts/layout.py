@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from frugalseg.data.folders import Folders, find_folders, split_names
 from frugalseg.data.images import IMAGE_SUFFIXES
-from frugalseg.data.label_images import without_labels
-from frugalseg.data.listing import (
+from frugalseg.data.layouts.folders import Folders, find_folders, split_names
+from frugalseg.data.layouts.label_images import without_labels
+from frugalseg.data.layouts.listing import (
     files_below,
     normal_name,
     others_sentence,
@@ -17,10 +17,10 @@ from frugalseg.data.listing import (
     require_folder,
     stem_below,
 )
+from frugalseg.data.layouts.pairing import pair_names
+from frugalseg.data.layouts.samples import NO_MASK, FolderContents, Problem, Sample, raise_problems
+from frugalseg.data.layouts.splits import SPLITS, read_splits
 from frugalseg.data.masks import MASK_SUFFIXES
-from frugalseg.data.pairing import pair_names
-from frugalseg.data.samples import NO_MASK, FolderContents, Problem, Sample, raise_problems
-from frugalseg.data.splits import SPLITS, read_splits
 from frugalseg.errors import FrugalsegError
 
 LAYOUTS = (

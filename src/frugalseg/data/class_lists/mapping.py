@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from frugalseg.console import log
-from frugalseg.data.class_files import find_class_file
-from frugalseg.data.classes import (
+from frugalseg.data.class_lists.classes import (
     IGNORED_NAMES,
     MAX_ID,
     ClassList,
@@ -14,7 +13,8 @@ from frugalseg.data.classes import (
     ignored_ids,
     read_classes,
 )
-from frugalseg.data.palette import distinct_colours
+from frugalseg.data.class_lists.files import find_class_file
+from frugalseg.data.class_lists.palette import distinct_colours
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table
 

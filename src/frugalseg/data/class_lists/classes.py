@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frugalseg.console import log
-from frugalseg.data.class_files import COLUMNS, class_rows
-from frugalseg.data.palette import Colour, distinct_colours
+from frugalseg.data.class_lists.files import COLUMNS, class_rows
+from frugalseg.data.class_lists.palette import Colour, distinct_colours
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import write_csv
 
@@ -242,7 +242,7 @@ def read_classes(path: Path | str, ignore: Sequence[str | int] = ()) -> ClassLis
 
     Args:
         path: the file, or a class list of another tool, see
-            :func:`frugalseg.data.class_files.class_rows`.
+            :func:`frugalseg.data.class_lists.files.class_rows`.
         ignore: names or ids left out of training and scoring, in addition to those that the file
             marks and those named void, ignore or ignored.
 

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from frugalseg.data.pairing import Pairing, label_of, pair_names
+from frugalseg.data.layouts.pairing import Pairing, label_of, pair_names
 
 
 @pytest.mark.parametrize(

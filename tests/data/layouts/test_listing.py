@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from frugalseg.data.listing import NO_FILES, files_below, others_sentence, places_of
+from frugalseg.data.layouts.listing import NO_FILES, files_below, others_sentence, places_of
+from frugalseg.data.layouts.photographs import list_images
 from frugalseg.data.open_images import open_images
-from frugalseg.data.photographs import list_images
 from frugalseg.errors import FrugalsegError
 from odd_files import scene
 

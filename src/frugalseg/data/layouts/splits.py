@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from frugalseg.data.listing import NAME_COLUMNS, normal_name
+from frugalseg.data.layouts.listing import NAME_COLUMNS, normal_name
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table, read_text
 
