@@ -238,7 +238,9 @@ def check(
     """
     from frugalseg.data.check import check_folder, format_report
 
-    report = check_folder(folder, classes=classes, ignore=ignore, mapping=mapping)
+    report = check_folder(
+        folder, images=images, masks=masks, classes=classes, ignore=ignore, mapping=mapping
+    )
     print(printable(format_report(report)))
     if report.problems:
         count = len(report.problems)

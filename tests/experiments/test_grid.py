@@ -72,7 +72,7 @@ def test_results_of_other_settings_are_not_shown_again(scenes: Path, tmp_path: P
     path.write_text(json.dumps(result))
     refused(experiment(*common), "does not say its settings")
     shutil.copy(tmp_path / "out" / "table.md", path)
-    refused(experiment(*common), "not a JSON file")
+    refused(experiment(*common), "it is not JSON")
     path.unlink()
     other = shutil.copytree(scenes, tmp_path / "other")
     assert experiment(*common).code == 0

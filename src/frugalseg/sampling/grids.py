@@ -122,8 +122,8 @@ def reduced_sampling(phi: Tensor, size: tuple[int, int], reduce: int) -> Tensor:
     Returns:
         The same shape, of the copy: up to half a pixel of it outside ``[0, 1]`` at the border.
 
-    >>> reduced_sampling(torch.tensor([[[0.0, 0.5]]]), (9, 9), 3).tolist()
-    [[[-0.1666666716337204, 0.5]]]
+    >>> reduced_sampling(torch.tensor([[[0.0, 0.5]]]), (8, 8), 4).tolist()
+    [[[-0.375, 0.5]]]
     """
     if reduce == 1:
         return phi
