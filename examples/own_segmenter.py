@@ -39,7 +39,8 @@ def main(folder: Path, out: Path = Path("runs/own"), steps: int = 1000) -> tuple
     data = open_folder(folder)
     network = SmallNet(data.classes.num_classes)
     # 64x64 samples of each image, placed where the classes meet; a copy of the network is trained
-    frugalseg.train("segment", folder, out, network, size=(64, 64), steps=steps)
+    settings = {"size": (64, 64), "steps": steps, "sampler_steps": steps}
+    frugalseg.train("segment", folder, out, network, **settings)
 
     # the run holds the weights; the network itself is handed in again
     run = frugalseg.load(out, SmallNet(data.classes.num_classes))
