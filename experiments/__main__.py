@@ -32,6 +32,7 @@ EXPERIMENTS = {
         "boundary_transfer",
         "Samplers taught by discovered boundaries, by true ones and not at all.",
     ),
+    "reading": ("reading", "Scores of segmentations by how their images are read."),
     "latency": ("latency", "Time finished segmentations by turns, on a quiet machine."),
 }
 
