@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from frugalseg.augment.config import PRESETS, AugmentConfig, with_augment_options
 from frugalseg.data.image_set import ImageSet
@@ -26,6 +26,12 @@ def open_data(config: FinetuneConfig) -> ImageSet:
         FrugalsegError: the clustering is not finished, or there are no images.
     """
     config = _with_data(config)
+    if config.masks is not None:
+        raise FrugalsegError(f"{config.clustering} is a clustering: give --labels, not --masks.")
+    if config.method not in ("auto", "network"):
+        raise FrugalsegError(
+            f"{config.clustering} is a clustering: --method {config.method} is for discoveries."
+        )
     return open_images(config.data, config.labels)
 
 
@@ -36,9 +42,7 @@ def _with_data(config: FinetuneConfig) -> FinetuneConfig:
     return replace(config, data=config.data or clustering.data, labels=labels)
 
 
-def resolve(
-    config: FinetuneConfig, images: ImageSet, network: nn.Module | None = None
-) -> FinetuneConfig:
+def resolve(config: FinetuneConfig) -> FinetuneConfig:
     """Fill in the settings that are left to the clustering.
 
     Raises:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from frugalseg.augment.config import AugmentConfig
 from frugalseg.augment.views import prediction_view
@@ -94,12 +93,8 @@ def build_supervised(
     return SupervisedNet(third_stage(backbone, channels, size), classes, hidden)
 
 
-def load_finetune_run(folder: Path | str, network: nn.Module | None = None) -> FinetuneRun:
+def load_finetune_run(folder: Path | str) -> FinetuneRun:
     """Load a finished fine-tuning; its network is on the GPU if there is one.
-
-    Args:
-        folder: the run's folder.
-        network: not used: a fine-tuning has the network of its clustering.
 
     Raises:
         FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
