@@ -130,7 +130,7 @@ def mask_classifiers(
         "score": score,
         "images": len(scored),
         "points": points,
-        "discovery": discovery.asked.plain(),
+        "discovery": discovery.asked.variant(),
         "rows": rows,
     }
     write_json(result, out)

@@ -35,7 +35,7 @@ def tuned(grouped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "tuned"
     answer = cli("finetune", grouped, "--run", run, *FEW)
     assert answer.code == 0, answer.err
-    assert "| tuned | vgg-iic | False | 29 | 6 | 1 | 7 |" in answer.out
+    assert "| tuned | vgg-iic | network | False | 29 | 6 | 1 | 7 |" in answer.out
     return run
 
 

@@ -72,19 +72,22 @@ def learn(
     Args:
         features, soft, labels, classes, balanced: as of :func:`fit_classifier`.
         images: (N,) the image of each item.
-        method: one of :data:`METHODS`; auto for the best, with fewer than four images "both".
+        method: one of :data:`METHODS`, or auto: "both", unless cross-validation over four images or
+            more says clearly that another is better.
         seed: of the cross-validation.
 
     Returns:
         The classifier, its method, and the scores of all methods, if they were compared.
     """
     scores: dict[str, float] = {}
-    if method == "auto":
-        if len(np.unique(images)) >= ENOUGH:
-            items = (features, soft, labels, images, classes)
-            scores = cross_validate(*items, METHODS, balanced, seed)
-        method = choose_method(scores, RULE)
-    return fit_classifier(features, soft, labels, classes, method, balanced), method, scores
+    chosen = RULE if method == "auto" else method
+    if method == "auto" and len(np.unique(images)) >= ENOUGH:
+        items = (features, soft, labels, images, classes)
+        shares = cross_validate(*items, METHODS, balanced, seed)
+        if len(shares[RULE]) > 1:
+            chosen = choose_method(shares, RULE)
+            scores = {name: float(each.mean()) for name, each in shares.items()}
+    return fit_classifier(features, soft, labels, classes, chosen, balanced), chosen, scores
 
 
 def fit_classifier(
@@ -178,7 +181,7 @@ def cross_validate(
     methods: Sequence[str],
     balanced: bool = False,
     seed: int = 0,
-) -> dict[str, float]:
+) -> dict[str, NDArray[np.float64]]:
     """The share of items that each method gets right in images that it has not learned from.
 
     Args:
@@ -188,33 +191,45 @@ def cross_validate(
         seed: of the division into five parts, or as many as there are images.
 
     Returns:
-        The score of each method, 0 to 1: if `balanced`, the mean of the classes' shares.
+        For each method the share in each image, 0 to 1; if `balanced`, of items that are weighted
+        so that all classes count alike. Images are left out if there is but one class without them.
     """
     numbers = np.random.default_rng((seed, 6)).permutation(np.unique(images))
-    right = {method: np.zeros(len(labels), bool) for method in methods}
-    judged = np.zeros(len(labels), bool)
+    weights = np.ones(len(labels))
+    if balanced:
+        weights /= np.bincount(labels, minlength=classes)[labels]
+    shares: dict[str, list[float]] = {method: [] for method in methods}
     for part in np.array_split(numbers, min(FOLDS, len(numbers))):
         held = np.isin(images, part)
         if len(np.unique(labels[~held])) < 2:
             continue
-        judged |= held
-        known = features[~held], soft[~held], labels[~held]
-        model = fit_classifier(*known, classes, "both", balanced)
+        count = int((~held).sum())
+        model = fit_classifier(
+            features[~held], soft[~held], labels[~held], classes, "both", balanced
+        )
         for method in methods:
-            model = replace(model, share=probe_share(method, len(known[2])))
-            answers = model.probabilities(features[held], soft[held])
-            right[method][held] = answers.argmax(1) == labels[held]
-    if not judged.any():
-        return {}
-    weight = np.ones(len(labels))
-    if balanced:
-        weight = 1 / np.bincount(labels[judged], minlength=classes).clip(1)[labels]
-    return {m: float(np.average(r[judged], weights=weight[judged])) for m, r in right.items()}
+            model = replace(model, share=probe_share(method, count))
+            right = model.probabilities(features[held], soft[held]).argmax(1) == labels[held]
+            for image in part:
+                own = images[held] == image
+                shares[method].append(float(np.average(right[own], weights=weights[held][own])))
+    return {method: np.array(each) for method, each in shares.items()}
 
 
-def choose_method(scores: Mapping[str, float], rule: str) -> str:
-    """The method of the highest score; `rule` if there are none, and if it is as good as others."""
-    return max(scores, key=lambda method: (scores[method], method == rule), default=rule)
+def choose_method(shares: Mapping[str, NDArray[np.float64]], rule: str) -> str:
+    """The method with the best mean, if it is clearly above that of `rule`; else `rule`.
+
+    Args:
+        shares: of each method in each image, as of :func:`cross_validate`.
+        rule: the method that is usually the best, one of those compared.
+
+    Returns:
+        The best method if its mean lead over `rule` is more than two standard errors.
+    """
+    best = max(shares, key=lambda method: float(shares[method].mean()))
+    lead = shares[best] - shares[rule]
+    error = lead.std(ddof=1) / math.sqrt(len(lead))
+    return best if lead.mean() > 2 * error else rule
 
 
 def label_places(
