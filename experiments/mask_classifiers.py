@@ -21,7 +21,8 @@ from frugalseg.metrics.confusion import confusion
 from frugalseg.tasks.discover.data import open_data
 from frugalseg.tasks.discover.evaluate import name_by_most, named_scores
 from frugalseg.tasks.discover.predict import DiscoverRun, finer_labels, labels_from_soft
-from frugalseg.tasks.finetune.places import place_inputs, place_net
+from frugalseg.tasks.finetune.net import probe_net
+from frugalseg.tasks.finetune.places import place_inputs
 from frugalseg.tasks.finetune.probe import Classifier, learn
 from frugalseg.tasks.finetune.train_places import draw_places, labels_of_places
 
@@ -61,7 +62,7 @@ def mask_classifiers(
     pool = np.array([i for i in data.indices(fit) if data.samples[i].mask is not None])
     if max(numbers) > len(pool):
         raise FrugalsegError(f"{fit} has {len(pool)} masks: give smaller --numbers.")
-    net = place_net(discovery, len(names))
+    net = probe_net(discovery, len(names))
     seen: dict[int, Any] = {}
     learned: list[tuple[int, int, str, NDArray[Any] | Classifier, str]] = []
     for number in numbers:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tiny import Spoil, cli, refused, remove, replace, write
+import frugalseg
+from tiny import CLUSTERS, Spoil, cli, refused, remove, replace, write
 
 FEW = (
     "--labels",
@@ -195,3 +196,44 @@ def test_spoiled_runs(spoil: Spoil, says: str, tuned: Path, digits: Path, tmp_pa
     spoil(run)
     refused(cli("predict", run, digits, "--out", tmp_path / "out"), says)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("method", ["probe", "groups", "both"])
+def test_a_classifier_on_features(method: str, grouped: Path, digits: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("--labels", "folders", "--method", method, "--hold-out", "0.5")
+    answer = cli("finetune", grouped, "--run", run, *words)
+    assert answer.code == 0, answer.err
+    assert f"Learned by '{method}' (not cross-validated), from 18 labels." in answer.err
+    assert f"| run | vgg-iic | {method} | False | 18 | 0 |" in answer.out
+    result = json.loads((run / "results" / "digits-held-out.json").read_text())
+    told = {row["file"]: row["class"] for row in rows(run / "predictions.csv")}
+    scored = [row for row in rows(run / "labels.csv") if row["used"] == "score"]
+    right = [told[row["file"]] == row["label"] for row in scored]
+    assert result["scores"]["accuracy"] == pytest.approx(np.mean(right))
+    found = frugalseg.load(run).predict(digits / scored[0]["file"])
+    assert result["scores"]["class_names"][found.labels[0]] == told[scored[0]["file"]]
+    assert found.probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_method_is_chosen_where_the_backbone_was_not_trained(
+    digits: Path, tmp_path: Path
+) -> None:
+    frozen, run = tmp_path / "frozen", tmp_path / "run"
+    words = ("--frozen", "--components", "4", *CLUSTERS)
+    assert cli("cluster", digits, "--run", frozen, *words).code == 0
+    answer = cli("finetune", frozen, "--run", run, "--labels", "folders")
+    assert answer.code == 0, answer.err
+    assert "in cross-validation over images: probe " in answer.err
+    state = json.loads((run / "state.json").read_text())
+    assert state["method"] in state["cross_validation"]
+    lone = tmp_path / "lone.csv"  # one image of each class
+    names = ("0/0000.png", "1/0001.png", "2/0002.png")
+    lone.write_text("file,label\n" + "".join(f"{n},{n[0]}\n" for n in names))
+    words = ("--labels", lone, "--hold-out", "0")
+    answer = cli("finetune", frozen, "--run", tmp_path / "few", *words)
+    assert answer.code == 0, answer.err
+    assert "Learned by 'both' (not cross-validated), from 3 labels" in answer.err
+    answer = cli("finetune", frozen, "--run", tmp_path / "network", *FEW, "--untrained")
+    assert answer.code == 0, answer.err
+    assert "| network | vgg-iic | network | True |" in answer.out

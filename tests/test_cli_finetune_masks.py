@@ -133,7 +133,7 @@ def test_a_few_strokes_are_enough(discovered: Path, textures: Path, tmp_path: Pa
     answer = cli("finetune", discovered, "--run", run, "--masks", masks)
     assert answer.code == 0, answer.err
     assert "No mask is held out" in answer.err
-    assert "'both' from 64 places of 2 masks (not cross-validated)" in answer.err
+    assert "'both' (not cross-validated), from 64 places of 2 masks" in answer.err
     right = [
         read(run / "labels" / "images" / path.name) == read(path)
         for path in sorted((textures / "masks").iterdir())
@@ -192,5 +192,5 @@ def test_a_class_in_one_mask_alone_is_said(
 def test_a_clustering_takes_no_masks(grouped: Path, textures: Path, tmp_path: Path) -> None:
     words = (grouped, "--run", tmp_path / "runs" / "one", "--labels", "folders")
     refused(cli("finetune", *words, "--masks", textures / "masks"), "give --labels, not --masks")
-    refused(cli("finetune", *words, "--method", "both"), "is for discoveries")
+    refused(cli("finetune", *words, "--method", "both", "--untrained"), "is for --method network")
     assert not (tmp_path / "runs").exists()

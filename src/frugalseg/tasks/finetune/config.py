@@ -57,9 +57,10 @@ class FinetuneConfig(TrainingConfig):
     method: str = setting(
         "auto",
         "What answers. probe: a linear classifier on the backbone's features; groups: the finer "
-        "regions, named by the masks; both: their mean; network: a classifier, the backbone "
-        "learning too, the only one for clusterings. auto for discoveries: the best in "
-        "cross-validation, with fewer than 4 masks the rule in the documentation",
+        "clusters or regions, named by the labels; both: their mean, the probe counting more the "
+        "more labels there are; network (clusterings only): a classifier, the backbone learning "
+        "too. auto: network on a clustering whose backbone was trained; else both, unless "
+        "cross-validation over the labelled images says clearly that one is better",
         choices=METHODS,
     )
     balanced: typing.Annotated[bool, Parameter(negative="")] = setting(

@@ -1,4 +1,4 @@
-"""A classifier of the places of images on the network of a discovery, and its finished runs."""
+"""A finished fine-tuning of a discovery, loaded, and what it learns from an image."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from frugalseg.data.class_lists.classes import ClassList, read_classes
 from frugalseg.data.images import Pixels, scaled_size
 from frugalseg.engine.environment import default_device
 from frugalseg.engine.run_dir import RunDir, load_weights
-from frugalseg.models.heads import TwoHeadNet
-from frugalseg.models.stages import every_stage, num_stage_features
 from frugalseg.tasks.discover.config import DiscoverConfig
 from frugalseg.tasks.discover.predict import (
     DiscoverRun,
@@ -25,67 +22,9 @@ from frugalseg.tasks.discover.predict import (
     read_pixels,
 )
 from frugalseg.tasks.finetune.config import FinetuneConfig
-from frugalseg.tasks.finetune.probe import Classifier
+from frugalseg.tasks.finetune.net import ProbeNet, probe_net
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.model import build_net
-
-
-class PlaceNet(nn.Module):
-    """The network of a discovery with a classifier of its features and finer regions.
-
-    The features are those of all stages of a timm model, of which the discovery sees some.
-
-    Args:
-        source: backbone and heads, which are shared.
-        head: of the finer regions.
-        sub_head: the one of its sub-heads that answers.
-        classes: C.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    names: Tensor
-    share: Tensor
-
-    def __init__(self, source: TwoHeadNet, head: str, sub_head: int, classes: int) -> None:
-        super().__init__()
-        self.source, self.head, self.sub_head = source, head, sub_head
-        groups = getattr(source, head).shape[1]
-        number = num_stage_features(source.backbone)
-        self.register_buffer("weight", torch.zeros(classes, number))
-        self.register_buffer("bias", torch.zeros(classes))
-        self.register_buffer("names", torch.zeros(groups, classes))
-        self.register_buffer("share", torch.zeros(()))
-
-    def set_classifier(self, classifier: Classifier) -> None:
-        """Take over what has been learned."""
-        for name, value in vars(classifier).items():
-            getattr(self, name).copy_(torch.as_tensor(value))
-
-    def inputs(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features ``(N, F, h, w)`` and finer regions ``(N, K, h, w)``, summing to 1 over K."""
-        stages = every_stage(self.source.backbone, images)
-        seen = getattr(self.source.backbone.network, "indices", [0])
-        joined = torch.cat([stages[index] for index in seen], 1)
-        soft = self.source.assign(self.source.reduce(joined), self.head)[self.sub_head]
-        return torch.cat(list(stages.values()), 1).float(), soft
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Class probabilities ``(N, C, h, w)`` of images ``(N, channels, H, W)`` in [0, 1]."""
-        features, soft = self.inputs(images)
-        scores = torch.einsum("cf,nfhw->nchw", self.weight, features) + self.bias[:, None, None]
-        named = torch.einsum("kc,nkhw->nchw", self.names, soft)
-        return self.share * scores.softmax(1) + (1 - self.share) * named
-
-
-def place_net(discovery: DiscoverRun, classes: int) -> PlaceNet:
-    """The network of a discovery with a classifier that has learned nothing.
-
-    If the discovery has no finer regions, its regions stand for them.
-    """
-    finer = "overcluster" in discovery.config.head_order
-    sub_head = discovery.overcluster_sub_head if finer else discovery.sub_head
-    return PlaceNet(discovery.net, "overcluster" if finer else "main", sub_head, classes)
 
 
 @dataclass(frozen=True)
@@ -108,7 +47,7 @@ class PlaceRun:
     discovery: DiscoverRun
     classes: ClassList
     state: dict[str, Any]
-    net: PlaceNet
+    net: ProbeNet
 
     def predict(self, image: Path | str | Pixels, name: str = "") -> RegionPrediction:
         """Classify the pixels of an image; the regions of the answer are classes.
@@ -127,7 +66,7 @@ class PlaceRun:
 
 
 def place_inputs(
-    discovery: DiscoverRun, net: PlaceNet, image: Pixels
+    discovery: DiscoverRun, net: ProbeNet, image: Pixels
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Features (h, w, F) and soft finer regions (h, w, K) of the places of an image."""
     both = place_answers(discovery, image, lambda shown: torch.cat(net.inputs(shown), 1)[0])
@@ -158,7 +97,7 @@ def load_place_run(folder: Path | str) -> PlaceRun:
     source = build_net(untrained, int(state["source"]["clusters"]))
     discovery = DiscoverRun(run, settings, settings, state["source"], source)
     classes = read_classes(run.path / "classes.csv")
-    net = place_net(discovery, classes.num_classes)
+    net = probe_net(discovery, classes.num_classes)
     load_weights(net, run.weights, state["weights"])
     net = net.to(default_device()).eval()
     return PlaceRun(run, asked, config, discovery, classes, state, net)

@@ -19,7 +19,10 @@ Indices = NDArray[np.int64]
 
 STRENGTH = 0.01  # inverse weight of the penalty on a probe's weights, for standardised features
 FEW = 1000  # items, below which the penalty weighs in proportion
-HALFWAY = 20  # items from which a probe and the groups have equal shares in "both"
+HALFWAY_PLACES, HALFWAY_IMAGES = (
+    20,
+    150,
+)  # items from which a probe and the groups have equal shares in "both"
 METHODS = ("probe", "groups", "both")
 RULE = "both"  # the method for fewer images than cross-validation needs
 ENOUGH = 4  # labelled images from which cross-validation chooses
@@ -52,9 +55,9 @@ class Classifier:
         return answers
 
 
-def probe_share(method: str, items: int) -> float:
+def probe_share(method: str, items: int, halfway: int) -> float:
     """The share of the probe in the answers of a method that learns from so many items."""
-    return {"probe": 1.0, "groups": 0.0}.get(method, items / (items + HALFWAY))
+    return {"probe": 1.0, "groups": 0.0}.get(method, items / (items + halfway))
 
 
 def learn(
@@ -66,11 +69,12 @@ def learn(
     method: str = "auto",
     balanced: bool = False,
     seed: int = 0,
+    halfway: int = HALFWAY_PLACES,
 ) -> tuple[Classifier, str, dict[str, float]]:
     """Choose the method by cross-validation over images, if there are four or more, and learn.
 
     Args:
-        features, soft, labels, classes, balanced: as of :func:`fit_classifier`.
+        features, soft, labels, classes, balanced, halfway: as of :func:`fit_classifier`.
         images: (N,) the image of each item.
         method: one of :data:`METHODS`, or auto: "both", unless cross-validation over four images or
             more says clearly that another is better.
@@ -83,11 +87,12 @@ def learn(
     chosen = RULE if method == "auto" else method
     if method == "auto" and len(np.unique(images)) >= ENOUGH:
         items = (features, soft, labels, images, classes)
-        shares = cross_validate(*items, METHODS, balanced, seed)
+        shares = cross_validate(*items, METHODS, balanced, seed, halfway)
         if len(shares[RULE]) > 1:
             chosen = choose_method(shares, RULE)
             scores = {name: float(each.mean()) for name, each in shares.items()}
-    return fit_classifier(features, soft, labels, classes, chosen, balanced), chosen, scores
+    classifier = fit_classifier(features, soft, labels, classes, chosen, balanced, halfway)
+    return classifier, chosen, scores
 
 
 def fit_classifier(
@@ -97,6 +102,7 @@ def fit_classifier(
     classes: int,
     method: str,
     balanced: bool = False,
+    halfway: int = HALFWAY_PLACES,
 ) -> Classifier:
     """Learn a classifier from labelled items.
 
@@ -107,10 +113,11 @@ def fit_classifier(
         classes: C, of which some may have no item.
         method: "probe", "groups" or "both".
         balanced: whether classes count alike in the probe.
+        halfway: number of items from which the probe has half of the answer of "both".
     """
     weight = np.zeros((classes, features.shape[1]), np.float32)
     bias = np.zeros(classes, np.float32)
-    share = probe_share(method, len(labels))
+    share = probe_share(method, len(labels), halfway)
     if share:
         weight, bias = fit_probe(features, labels, classes, balanced)
     return Classifier(weight, bias, name_groups(soft, labels, classes), share)
@@ -181,11 +188,12 @@ def cross_validate(
     methods: Sequence[str],
     balanced: bool = False,
     seed: int = 0,
+    halfway: int = HALFWAY_PLACES,
 ) -> dict[str, NDArray[np.float64]]:
     """The share of items that each method gets right in images that it has not learned from.
 
     Args:
-        features, soft, labels, classes, balanced: as of :func:`fit_classifier`.
+        features, soft, labels, classes, balanced, halfway: as of :func:`fit_classifier`.
         images: (N,) the image of each item, two different ones or more.
         methods: to compare.
         seed: of the division into five parts, or as many as there are images.
@@ -208,7 +216,7 @@ def cross_validate(
             features[~held], soft[~held], labels[~held], classes, "both", balanced
         )
         for method in methods:
-            model = replace(model, share=probe_share(method, count))
+            model = replace(model, share=probe_share(method, count, halfway))
             right = model.probabilities(features[held], soft[held]).argmax(1) == labels[held]
             for image in part:
                 own = images[held] == image
@@ -230,6 +238,13 @@ def choose_method(shares: Mapping[str, NDArray[np.float64]], rule: str) -> str:
     lead = shares[best] - shares[rule]
     error = lead.std(ddof=1) / math.sqrt(len(lead))
     return best if lead.mean() > 2 * error else rule
+
+
+def choice_in_words(method: str, scores: Mapping[str, float]) -> str:
+    """What was chosen, and the cross-validated scores if there are any."""
+    judged = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
+    why = f"right in cross-validation over images: {judged}" if scores else "not cross-validated"
+    return f"Learned by {method!r} ({why})"
 
 
 def label_places(

@@ -145,6 +145,7 @@ def evaluate(run: AnyRun, images: AnyData, split: str, options: Options) -> Resu
     assert isinstance(images, ImageSet)
     chosen = _scored_images(run, images, split)
     answers = answer_classes(run, images, chosen).argmax(1)
+    method = run.state.get("method", "network")
     what = {
         "run": run.dir.name,
         "data": images.name,
@@ -152,12 +153,13 @@ def evaluate(run: AnyRun, images: AnyData, split: str, options: Options) -> Resu
         "images": len(chosen),
         "learned": run.state["learned"],
         "untrained": run.config.untrained,
-        "steps": run.config.steps,
+        "steps": run.config.steps if method == "network" else 0,
         "backbone": run.clustering.backbone,
-        "method": "network",
+        "method": method,
     }
     scores = class_scores(answers, _labels(run, images)[chosen], run.class_names)
-    return make_result(RESULT, run.asked, what, scores)
+    parts = {"cross_validation": run.state.get("cross_validation", {})}
+    return make_result(RESULT, run.asked, what, scores, **parts)
 
 
 def details(result: Result) -> str:

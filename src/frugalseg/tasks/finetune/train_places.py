@@ -16,8 +16,9 @@ from frugalseg.files import write_csv
 from frugalseg.tasks.discover.predict import DiscoverRun
 from frugalseg.tasks.finetune.config import FinetuneConfig
 from frugalseg.tasks.finetune.masks import choose_masks, masked_images
-from frugalseg.tasks.finetune.places import extent_in_places, place_inputs, place_net
-from frugalseg.tasks.finetune.probe import IGNORED, label_places, learn
+from frugalseg.tasks.finetune.net import probe_net
+from frugalseg.tasks.finetune.places import extent_in_places, place_inputs
+from frugalseg.tasks.finetune.probe import IGNORED, choice_in_words, label_places, learn
 from frugalseg.tasks.iic.config import not_none
 
 PLACES = 20_000  # labelled places of all images together from which a classifier learns
@@ -46,7 +47,7 @@ def train_places(config: FinetuneConfig, data: ImageMaskFolder, run: RunDir) -> 
     run.begin()
     seed_everything(config.seed)
     chosen = draw_places(labels, config.seed)
-    net = place_net(discovery, len(names)).to(default_device()).eval()
+    net = probe_net(discovery, len(names)).to(default_device()).eval()
     known: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
     for i, places in zip(track(parts.learned, "images"), chosen, strict=True):
         features, soft = place_inputs(discovery, net, data.read(int(i)))
@@ -56,7 +57,7 @@ def train_places(config: FinetuneConfig, data: ImageMaskFolder, run: RunDir) -> 
     images = np.repeat(np.arange(len(chosen)), [len(places[0]) for places in chosen])
     items = (features, soft, truth, images, len(names))
     classifier, method, scores = learn(*items, config.method, config.balanced, config.seed)
-    _say_choice(method, scores, len(truth), len(chosen))
+    log.info(f"{choice_in_words(method, scores)}, from {len(truth)} places of {len(chosen)} masks.")
     net.set_classifier(classifier)
     save_weights(net, run.weights)
     write_classes(data.classes, run.path / "classes.csv")
@@ -120,9 +121,3 @@ def _say_lone_classes(names: Sequence[str], counts: NDArray[Any]) -> None:
         if few and (number == 0 or len(counts) > 1):
             answered = ", so it is never answered" if number == 0 else ""
             log.warning(f"{', '.join(few)}: in {words}{answered}.")
-
-
-def _say_choice(method: str, scores: dict[str, float], places: int, masks: int) -> None:
-    judged = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
-    why = f"right in cross-validation over images: {judged}" if scores else "not cross-validated"
-    log.info(f"Learned by {method!r} from {places} places of {masks} masks ({why}).")
