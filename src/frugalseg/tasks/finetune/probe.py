@@ -19,10 +19,9 @@ Indices = NDArray[np.int64]
 
 STRENGTH = 0.01  # inverse weight of the penalty on a probe's weights, for standardised features
 FEW = 1000  # items, below which the penalty weighs in proportion
-HALFWAY_PLACES, HALFWAY_IMAGES = (
-    20,
-    150,
-)  # items from which a probe and the groups have equal shares in "both"
+# labelled places, or images, from which the probe has half of the answer of "both"
+HALFWAY_PLACES = 20
+HALFWAY_IMAGES = 50
 METHODS = ("probe", "groups", "both")
 RULE = "both"  # the method for fewer images than cross-validation needs
 ENOUGH = 4  # labelled images from which cross-validation chooses
