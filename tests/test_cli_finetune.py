@@ -94,6 +94,21 @@ def test_evaluate_scores_what_was_put_aside_or_other_images(
     assert found["classes"]["0"] is None
 
 
+def test_runs_are_compared_on_a_page(tuned: Path, grouped: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    words = ("--labels", "folders", "--method", "probe")
+    assert cli("finetune", grouped, "--run", other, *words).code == 0
+    kept = json.loads((other / "results" / "digits-held-out.json").read_text())
+    (other / "results" / "digits-held-out.json").unlink()
+    answer = cli("compare", tuned, other, "--out", tmp_path / "page.html")
+    assert answer.code == 0, answer.err
+    again = json.loads((other / "results" / "digits-held-out.json").read_text())
+    assert again["scores"] == kept["scores"]
+    page = (tmp_path / "page.html").read_text()
+    for words in ("Fine-tuned runs on digits, held out", "probe", "network", "other", "tuned"):
+        assert words in page
+
+
 def test_a_few_labels_a_share_of_them_and_no_score(
     grouped: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,7 +184,6 @@ def test_labels_that_do_not_suffice(
     refused(
         cli("finetune", grouped, "--run", grouped, *FEW), "a run of 'cluster', not of 'finetune'"
     )
-    refused(cli("compare", tuned, tuned, "--out", tmp_path / "a.html"), "frugalseg evaluate")
     refused(cli("suggest", tuned), "there is nothing to suggest")
     refused(cli("evaluate", tuned, "--data", flat), "has no labels to score against")
     refused(cli("evaluate", tuned, "--split", "holiday"), "'holiday'")

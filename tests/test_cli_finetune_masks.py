@@ -121,6 +121,16 @@ def test_evaluate_scores_what_was_held_out_or_other_masks(
     refused(cli("evaluate", run, "--data", other), "'zebra'", "it knows dark, bright")
 
 
+def test_runs_are_compared_with_pictures(tuned: Path, discovered: Path, tmp_path: Path) -> None:
+    other, page = tmp_path / "other", tmp_path / "page.html"
+    words = ("--masks", "folder", "--method", "groups", "--share", "0.2")
+    assert cli("finetune", discovered, "--run", other, *words).code == 0
+    answer = cli("compare", tuned, other, "--out", page, "--images", "2")
+    assert answer.code == 0, answer.err
+    assert page.read_text().count("<img") == 2 * 3
+    assert "Fine-tuned runs on textures, held out" in page.read_text()
+
+
 def strokes(mask: NDArray[np.uint8]) -> None:
     kept = mask[24].copy()
     mask[:] = 255

@@ -32,6 +32,7 @@ from frugalseg.tasks.finetune.answer_masks import (
     open_scored_masks,
     predict_places,
 )
+from frugalseg.tasks.finetune.compare import write_comparison
 from frugalseg.tasks.finetune.config import FinetuneConfig
 from frugalseg.tasks.finetune.evaluate import class_scores, worst_classes
 from frugalseg.tasks.finetune.masks import open_masks, resolve_masks
@@ -162,6 +163,15 @@ def evaluate(run: AnyRun, images: AnyData, split: str, options: Options) -> Resu
     return make_result(RESULT, run.asked, what, scores, **parts)
 
 
+def compare(
+    runs: Sequence[AnyRun], results: Sequence[Result], split: str | None, out: Path, images: int
+) -> None:
+    """Write a page that compares fine-tuned runs on the same images."""
+    segmenting = next((run for run in runs if isinstance(run, PlaceRun)), None)
+    data = None if segmenting is None else open_scored_masks(segmenting, None, {})
+    write_comparison(runs, results, data, out, images)
+
+
 def details(result: Result) -> str:
     """IoU by class, or the classes that are least often right."""
     scores = result.scores or {}
@@ -235,5 +245,6 @@ TASK = Task(
     default_split=lambda run, other: run.state["split"] if other is None else "all",
     evaluate=evaluate,
     details=details,
+    compare=compare,
     evaluate_options=frozenset({"labels", "masks"}),
 )
