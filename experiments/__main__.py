@@ -28,6 +28,10 @@ EXPERIMENTS = {
         "mask_efficiency",
         "Accuracy of discoveries by the number of masks, suggested and random.",
     ),
+    "mask_classifiers": (
+        "mask_classifiers",
+        "Few masks: finetune on a discovery beside naming its regions and a plain probe.",
+    ),
     "boundary_transfer": (
         "boundary_transfer",
         "Samplers taught by discovered boundaries, by true ones and not at all.",

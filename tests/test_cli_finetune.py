@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tiny import Spoil, cli, refused, remove, replace, write
+import frugalseg
+from tiny import CLUSTERS, Spoil, cli, refused, remove, replace, write
 
 FEW = (
     "--labels",
@@ -35,7 +36,7 @@ def tuned(grouped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "tuned"
     answer = cli("finetune", grouped, "--run", run, *FEW)
     assert answer.code == 0, answer.err
-    assert "| tuned | vgg-iic | False | 29 | 6 | 1 | 7 |" in answer.out
+    assert "| tuned | vgg-iic | network | False | 29 | 6 | 1 | 7 |" in answer.out
     return run
 
 
@@ -91,6 +92,21 @@ def test_evaluate_scores_what_was_put_aside_or_other_images(
     found = json.loads((run / "results" / "other-all.json").read_text())["scores"]
     assert found["accuracy"] == pytest.approx(np.mean(expected))
     assert found["classes"]["0"] is None
+
+
+def test_runs_are_compared_on_a_page(tuned: Path, grouped: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    words = ("--labels", "folders", "--method", "probe")
+    assert cli("finetune", grouped, "--run", other, *words).code == 0
+    kept = json.loads((other / "results" / "digits-held-out.json").read_text())
+    (other / "results" / "digits-held-out.json").unlink()
+    answer = cli("compare", tuned, other, "--out", tmp_path / "page.html")
+    assert answer.code == 0, answer.err
+    again = json.loads((other / "results" / "digits-held-out.json").read_text())
+    assert again["scores"] == kept["scores"]
+    page = (tmp_path / "page.html").read_text()
+    for words in ("Fine-tuned runs on digits, held out", "probe", "network", "other", "tuned"):
+        assert words in page
 
 
 def test_a_few_labels_a_share_of_them_and_no_score(
@@ -168,7 +184,6 @@ def test_labels_that_do_not_suffice(
     refused(
         cli("finetune", grouped, "--run", grouped, *FEW), "a run of 'cluster', not of 'finetune'"
     )
-    refused(cli("compare", tuned, tuned, "--out", tmp_path / "a.html"), "frugalseg evaluate")
     refused(cli("suggest", tuned), "there is nothing to suggest")
     refused(cli("evaluate", tuned, "--data", flat), "has no labels to score against")
     refused(cli("evaluate", tuned, "--split", "holiday"), "'holiday'")
@@ -195,3 +210,44 @@ def test_spoiled_runs(spoil: Spoil, says: str, tuned: Path, digits: Path, tmp_pa
     spoil(run)
     refused(cli("predict", run, digits, "--out", tmp_path / "out"), says)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("method", ["probe", "groups", "both"])
+def test_a_classifier_on_features(method: str, grouped: Path, digits: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("--labels", "folders", "--method", method, "--hold-out", "0.5")
+    answer = cli("finetune", grouped, "--run", run, *words)
+    assert answer.code == 0, answer.err
+    assert f"Learned by '{method}' (not cross-validated), from 18 labels." in answer.err
+    assert f"| run | vgg-iic | {method} | False | 18 | 0 |" in answer.out
+    result = json.loads((run / "results" / "digits-held-out.json").read_text())
+    told = {row["file"]: row["class"] for row in rows(run / "predictions.csv")}
+    scored = [row for row in rows(run / "labels.csv") if row["used"] == "score"]
+    right = [told[row["file"]] == row["label"] for row in scored]
+    assert result["scores"]["accuracy"] == pytest.approx(np.mean(right))
+    found = frugalseg.load(run).predict(digits / scored[0]["file"])
+    assert result["scores"]["class_names"][found.labels[0]] == told[scored[0]["file"]]
+    assert found.probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_method_is_chosen_where_the_backbone_was_not_trained(
+    digits: Path, tmp_path: Path
+) -> None:
+    frozen, run = tmp_path / "frozen", tmp_path / "run"
+    words = ("--frozen", "--components", "4", *CLUSTERS)
+    assert cli("cluster", digits, "--run", frozen, *words).code == 0
+    answer = cli("finetune", frozen, "--run", run, "--labels", "folders")
+    assert answer.code == 0, answer.err
+    assert "in cross-validation over images: probe " in answer.err
+    state = json.loads((run / "state.json").read_text())
+    assert state["method"] in state["cross_validation"]
+    lone = tmp_path / "lone.csv"  # one image of each class
+    names = ("0/0000.png", "1/0001.png", "2/0002.png")
+    lone.write_text("file,label\n" + "".join(f"{n},{n[0]}\n" for n in names))
+    words = ("--labels", lone, "--hold-out", "0")
+    answer = cli("finetune", frozen, "--run", tmp_path / "few", *words)
+    assert answer.code == 0, answer.err
+    assert "Learned by 'both' (not cross-validated), from 3 labels" in answer.err
+    answer = cli("finetune", frozen, "--run", tmp_path / "network", *FEW, "--untrained")
+    assert answer.code == 0, answer.err
+    assert "| network | vgg-iic | network | True |" in answer.out

@@ -46,8 +46,8 @@ def load(folder: Path | str, network: "nn.Module | None" = None) -> Any:
     Returns:
         The loaded run, on the GPU if there is one. Its ``predict`` takes an image file or an array.
         The ``labels`` of the answer are ``(H, W)`` class or region indices for segmentations and
-        discoveries, and ``(N,)`` cluster or class indices of the images for clusterings and
-        fine-tuned runs.
+        discoveries (fine-tuned ones too), and ``(N,)`` cluster or class indices of the images for
+        clusterings.
 
     Raises:
         FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
@@ -68,7 +68,8 @@ def train(
 
     Args:
         task: "segment", "cluster", "discover" or "finetune".
-        source: the folder of images; for "finetune", the folder of a finished clustering.
+        source: the folder of images; for "finetune", the folder of a finished clustering or
+            discovery.
         run: the run's folder; by default one below ``runs/``.
         network: your own network: a segmenter for "segment", a backbone for "cluster" and
             "discover"; a copy is trained, starting from its weights.

@@ -102,7 +102,8 @@ def predict(
 
     Segmentation: NAME.png (class ids, original size) and NAME.overlay.jpg for each image.
     Clustering: assignments.csv and report.html. Discovery: labels, overlays and regions.csv, with
-    the classes of your masks if you give some. Fine-tuned: predictions.csv.
+    the classes of your masks if you give some. Fine-tuned: predictions.csv, or on a discovery
+    labels, overlays and regions.csv of its classes.
 
     Args:
         run: Folder of a finished run.
@@ -154,7 +155,8 @@ def evaluate(
             data without splits, and the images held out for fine-tuned runs.
         labels: For clusterings and fine-tuned runs: a CSV file (file,label), or the word folders.
         images: For segmentations: folder of the images, if the layout is not a known one.
-        masks: Folder of masks; for discoveries also the word folder for those in the data folder.
+        masks: Folder of masks; for discoveries, fine-tuned or not, also the word folder for those
+            in the data folder.
         labelled: For discoveries: a CSV file (file) of the images whose masks may name regions.
     """
     from frugalseg.tasks import base

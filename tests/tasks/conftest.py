@@ -47,6 +47,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
     for name, kit in KITS.items():
         folder = tmp_path_factory.mktemp(name)
         source = kit.make(folder)
-        frugalseg.train(name, source, folder / "run", **kit.settings)
+        frugalseg.train(kit.task or name, source, folder / "run", **kit.settings)
         trained[name] = Trained(kit, source, folder / "run")
     return trained

@@ -68,6 +68,8 @@ class Kit:
         image: the path of one of the images, below the source's folder.
         network: a network of one's own; None for tasks that take none.
         without: settings to leave out when a network is handed in.
+        task: if it is not the kit's name.
+        step: module and function that an interrupted training reaches, if it has no steps.
     """
 
     make: Callable[[Path], Path]
@@ -76,6 +78,8 @@ class Kit:
     image: str
     network: Callable[[], nn.Module] | None = None
     without: tuple[str, ...] = field(default=())
+    task: str = ""
+    step: str = ""
 
 
 def _scenes(folder: Path) -> Path:
@@ -94,6 +98,13 @@ def _clustering(folder: Path) -> Path:
     digits = _digits(folder)
     frugalseg.train("cluster", digits, folder / "clustering", **CLUSTER)
     return folder / "clustering"
+
+
+def _discovery(folder: Path) -> Path:
+    textures = write_textures(folder / "textures", 24)
+    settings = DISCOVER | {"masks": "folder"}
+    frugalseg.train("discover", textures, folder / "discovery", **settings)
+    return folder / "discovery"
 
 
 KITS = {
@@ -117,6 +128,14 @@ KITS = {
         ("backbone", "width"),
     ),
     "finetune": Kit(_clustering, FINETUNE, {"steps": 5}, "digits/1"),
+    "finetune of masks": Kit(
+        _discovery,
+        {"share": 0.3},
+        {"balanced": True},
+        "textures/images",
+        task="finetune",
+        step="frugalseg.tasks.finetune.train_places.learn",
+    ),
 }
 
 

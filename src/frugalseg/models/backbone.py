@@ -181,7 +181,7 @@ def _wrong_kind(name: str, maps: bool) -> FrugalsegError:
     )
 
 
-class _FusedMaps(nn.Module):
+class FusedMaps(nn.Module):
     """Selected maps of an encoder, enlarged to the finest of them and joined.
 
     Args:
@@ -196,13 +196,16 @@ class _FusedMaps(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """``(N, sum of features, H / finest stride, W / finest stride)``."""
-        all_maps = self.encoder(images)
+        all_maps = self.maps(images)
         maps = [all_maps[index] for index in self.indices]
-        if self.channels_last:
-            maps = [m.permute(0, 3, 1, 2) for m in maps]
         size = maps[0].shape[-2:]
         larger = [F.interpolate(m, size, mode="bilinear") for m in maps[1:]]
         return torch.cat([maps[0], *larger], 1)
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """All maps ``(N, c, h, w)`` of the encoder."""
+        maps: list[Tensor] = self.encoder(images)
+        return [m.permute(0, 3, 1, 2) for m in maps] if self.channels_last else maps
 
 
 def _timm(name: str, channels: int, pretrained: bool, strides: Sequence[int] | None) -> Backbone:
@@ -237,7 +240,7 @@ def _timm(name: str, channels: int, pretrained: bool, strides: Sequence[int] | N
     chosen = sorted(set(strides))
     indices = [index_of[stride] for stride in chosen]
     number = sum(network.feature_info.channels()[index] for index in indices)
-    return Backbone(_FusedMaps(network, indices), number, chosen[0], max(index_of), *scale)
+    return Backbone(FusedMaps(network, indices), number, chosen[0], max(index_of), *scale)
 
 
 def _create(name: str, **arguments: Any) -> Any:

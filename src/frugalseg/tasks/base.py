@@ -338,7 +338,8 @@ def own_result(task: Task, run: Any, split: str | None = None, data: Any | None 
         FrugalsegError: the file is damaged, or there is nothing to score by.
     """
     split = split or task.default_split(run, None)
-    path = run.dir.result_path(f"{data_name(run.config.data, None)}-{split}")
+    name = f"{data_name(run.config.data, None)}-{split.replace(' ', '-')}"
+    path = run.dir.result_path(name)
     if not path.exists():
         log.info(f"Evaluating {run.dir} on {split}")
         scored = task.open_scored(run, None, {}) if data is None else data

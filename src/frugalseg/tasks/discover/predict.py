@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,17 +129,38 @@ def soft_regions(run: DiscoverRun, image: Path | str | Pixels, head: str = "main
     Raises:
         FrugalsegError: the image cannot be read.
     """
+    chosen = run.sub_head if head == "main" else run.overcluster_sub_head
+    return place_answers(run, image, lambda shown: run.net(shown, head)[chosen, 0])
+
+
+def place_answers(
+    run: DiscoverRun, image: Path | str | Pixels, answer: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """The answers of a function for the places of an image, in tiles if the image is large.
+
+    Args:
+        run: a finished run, which says how images are seen.
+        image: a file, or (H, W, 3 or 4) uint8.
+        answer: from one image ``(1, C, H, W)``, as the run's backbone takes it, to
+            ``(c, ceil(H / stride), ceil(W / stride))``.
+
+    Returns:
+        (c, h, w) float32 on the CPU, at the network's resolution.
+
+    Raises:
+        FrugalsegError: the image cannot be read.
+    """
     pixels = read_pixels(run, image)
     size = scaled_size((pixels.shape[0], pixels.shape[1]), not_none(run.config.side))
     scaled = resize_image(pixels, size)
     if max(scaled.shape[:2]) <= TILE:
-        return _answer(run, scaled, head)
+        return _answer(run, scaled, answer)
     stride = run.net.backbone.stride
     height, width = (-(-length // stride) for length in scaled.shape[:2])
     whole: Tensor | None = None
     multiple = run.net.backbone.multiple
     for outer, inner in tiles(scaled.shape[:2], multiple, TILE, MARGIN):
-        answers = _answer(run, scaled[outer], head)
+        answers = _answer(run, scaled[outer], answer)
         rows, columns = (slice(part.start // stride, -(-part.stop // stride)) for part in inner)
         if whole is None:
             whole = torch.empty(len(answers), height, width)
@@ -215,11 +236,10 @@ def read_pixels(run: DiscoverRun, image: Path | str | Pixels) -> Pixels:
     return as_pixels(image, run.config.bands)
 
 
-def _answer(run: DiscoverRun, pixels: Pixels, head: str) -> Tensor:
-    """(k, h, w) probabilities of an image or tile at the network's size."""
+def _answer(run: DiscoverRun, pixels: Pixels, answer: Callable[[Tensor], Tensor]) -> Tensor:
+    """The answers for an image or tile at the network's size."""
     device = next(run.net.parameters()).device
     stacked = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
     shown = plain_frame(stacked.to(device).float() / 255, run.config.views)
-    chosen = run.sub_head if head == "main" else run.overcluster_sub_head
     with torch.inference_mode():
-        return finite_answer(run.net(shown, head)[chosen, 0].float().cpu())
+        return finite_answer(answer(shown).float().cpu())

@@ -180,5 +180,5 @@ TASK = Task(
     compare=compare,
     suggest=suggest_images,
     suggest_columns=("file", "why"),
-    after_suggest="Make masks of these, then: frugalseg predict {run} IMAGES --masks MASKS",
+    after_suggest="Make masks of these, then: frugalseg finetune {run} --masks MASKS",
 )

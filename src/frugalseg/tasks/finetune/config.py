@@ -1,8 +1,9 @@
-"""The settings of a fine-tuning: a classifier on the backbone of a clustering, taught with labels.
+"""The settings of a fine-tuning: a classifier on the backbone of a clustering or a discovery.
 
-Beside the files of :mod:`frugalseg.engine.run_dir` a run has ``labels.csv``: file, label, and the
-use of the label: training, score or nothing. The clustering is not needed once the training has
-ended.
+Beside the files of :mod:`frugalseg.engine.run_dir` a run has a table of the use of each label:
+training, score or nothing. On a clustering it is ``labels.csv`` (file, label, used), on a discovery
+``masks.csv`` (file, used), and there are ``labels/*.png``, ``overlays/*.jpg``, ``regions.csv`` and
+``classes.csv`` too. The clustering or discovery is not needed once the training has ended.
 """
 
 import typing
@@ -11,17 +12,20 @@ from dataclasses import dataclass
 from cyclopts import Parameter
 
 from frugalseg.augment.config import PRESETS
-from frugalseg.engine.config import Options, TrainingConfig, setting
+from frugalseg.engine.config import Names, Options, TrainingConfig, setting
+
+METHODS = ("auto", "network", "probe", "groups", "both")
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class FinetuneConfig(TrainingConfig):
-    """Teach the network of a clustering run to classify images, from labels.
+    """Teach a clustering run to classify images from labels, or a discovery to segment from masks.
 
-    Writes RUN/predictions.csv (file, class, confidence, second choice) for all images, and scores
-    on images whose labels were not used. An interrupted training goes on if the same command is
-    given again.
+    From labels it writes RUN/predictions.csv (file, class, confidence, second choice) for all
+    images; from masks, of which a few are enough, RUN/labels (PNG files of original size) and
+    RUN/overlays. Scores are of images whose labels or masks were not used. An interrupted training
+    goes on if the same command is given again.
     """
 
     task: typing.ClassVar[str] = "finetune"
@@ -29,7 +33,7 @@ class FinetuneConfig(TrainingConfig):
     default_run: typing.ClassVar[str] = "CLUSTERING-finetuned-SEED"
 
     clustering: typing.Annotated[str, Parameter(parse=False)] = setting(
-        "", "Folder of a finished clustering run, whose backbone is taught further."
+        "", "Folder of a finished clustering or discovery, whose backbone is used."
     )
     data: str = setting(
         "",
@@ -38,16 +42,42 @@ class FinetuneConfig(TrainingConfig):
     labels: str | None = setting(
         None, "A CSV file (file,label), or folders; by default the run's, or the data set's own."
     )
+    masks: str | None = setting(
+        None,
+        "For discoveries: a folder of masks of some images (pixels of 255 say nothing, so strokes "
+        "will do), or the word folder for those in the data folder; by default the run's.",
+    )
+    class_list: str | None = setting(
+        None, "A classes.csv of the masks; by default the one in their folder."
+    )
+    mapping: str | None = setting(None, "A mapping.csv that merges fine classes of the masks.")
+    ignore: typing.Annotated[Names, Parameter(show_default=False)] = setting(
+        (), "Name or id of a class of the masks to ignore; may be given several times."
+    )
+    method: str = setting(
+        "auto",
+        "What answers. probe: a linear classifier on the backbone's features; groups: the finer "
+        "clusters or regions, named by the labels; both: their mean, the probe counting more the "
+        "more labels there are; network (clusterings only): a classifier, the backbone learning "
+        "too. auto: network on a clustering whose backbone was trained; else both, unless "
+        "cross-validation over the labelled images says clearly that one is better",
+        choices=METHODS,
+    )
+    balanced: typing.Annotated[bool, Parameter(negative="")] = setting(
+        False, "For probes: every class counts alike, however few its pixels."
+    )
     split: str | None = setting(
-        None, "Images to learn from; by default train if the data have train and test, else all."
+        None,
+        "Images to learn from; by default train if the data have train and test, else all. With "
+        "masks, val will do for test.",
     )
     test: str | None = setting(
         None, "Images to score on; by default test, else a part of the labelled ones held out."
     )
     hold_out: float = setting(
         0.2,
-        "Share of each class's labelled images held out to score on, if there is no test; 0 learns "
-        "from all and scores nothing.",
+        "Share of each class's labelled images, or of 20 masks or more, held out to score on, if "
+        "there is no test; 0 learns from all and scores nothing.",
         at_least=0,
         below=1,
     )

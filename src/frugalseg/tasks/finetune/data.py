@@ -1,17 +1,19 @@
 """The images that a fine-tuning learns from and is scored on, checked before work starts."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from frugalseg.augment.config import PRESETS, AugmentConfig, with_augment_options
 from frugalseg.data.image_set import ImageSet
 from frugalseg.data.open_images import open_images
 from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
+from frugalseg.files import write_csv
 from frugalseg.tasks.cluster.config import ClusterConfig
 from frugalseg.tasks.cluster.predict import ClusterRun
 from frugalseg.tasks.finetune.config import FinetuneConfig
@@ -26,6 +28,10 @@ def open_data(config: FinetuneConfig) -> ImageSet:
         FrugalsegError: the clustering is not finished, or there are no images.
     """
     config = _with_data(config)
+    if config.masks is not None:
+        raise FrugalsegError(f"{config.clustering} is a clustering: give --labels, not --masks.")
+    if config.untrained and config.method not in ("auto", "network"):
+        raise FrugalsegError(f"--untrained is for --method network, not {config.method}.")
     return open_images(config.data, config.labels)
 
 
@@ -36,9 +42,7 @@ def _with_data(config: FinetuneConfig) -> FinetuneConfig:
     return replace(config, data=config.data or clustering.data, labels=labels)
 
 
-def resolve(
-    config: FinetuneConfig, images: ImageSet, network: nn.Module | None = None
-) -> FinetuneConfig:
+def resolve(config: FinetuneConfig) -> FinetuneConfig:
     """Fill in the settings that are left to the clustering.
 
     Raises:
@@ -46,6 +50,10 @@ def resolve(
     """
     if config.crops not in (1, 5):
         raise FrugalsegError(f"crops={config.crops} is out of range: it must be 1 or 5.")
+    if config.method == "auto":
+        _, state = RunDir(config.clustering).finished(ClusterConfig)
+        if config.untrained or not state["resolved"]["frozen"]:
+            config = replace(config, method="network")
     return _with_data(config)
 
 
@@ -159,3 +167,15 @@ def read_pixels(images: ImageSet, indices: NDArray[np.int64], augment: AugmentCo
     """Pixels ``(N, C, side, side)`` uint8 of some images of a set."""
     pixels = images.read_all(augment.side, indices).transpose(0, 3, 1, 2)
     return torch.from_numpy(np.ascontiguousarray(pixels))
+
+
+def write_uses(images: ImageSet, parts: Parts, path: Path) -> None:
+    """Write a table of the labels: file, label, and used (training, score or nothing)."""
+    assert images.labels is not None
+    used = dict.fromkeys(parts.learned.tolist(), "training")
+    used |= dict.fromkeys(parts.scored.tolist(), "score")
+    rows = [
+        (images.names[i], images.class_names[images.labels[i]], used.get(i, ""))
+        for i in images.labelled.tolist()
+    ]
+    write_csv([("file", "label", "used"), *rows], path)

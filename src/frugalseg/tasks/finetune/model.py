@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from frugalseg.augment.config import AugmentConfig
 from frugalseg.augment.views import prediction_view
@@ -18,8 +17,9 @@ from frugalseg.engine.run_dir import RunDir, finite_answer, load_weights
 from frugalseg.models.backbone import third_stage
 from frugalseg.models.heads import SupervisedNet
 from frugalseg.tasks.cluster.config import ClusterConfig
-from frugalseg.tasks.cluster.predict import Image, ImagePrediction, read_squares
+from frugalseg.tasks.cluster.predict import ClusterRun, Image, ImagePrediction, read_squares
 from frugalseg.tasks.finetune.config import FinetuneConfig
+from frugalseg.tasks.finetune.net import ProbeNet, probe_net
 from frugalseg.tasks.iic.model import build_net
 
 
@@ -45,7 +45,7 @@ class FinetuneRun:
     augment: AugmentConfig
     class_names: tuple[str, ...]
     state: dict[str, Any]
-    net: SupervisedNet
+    net: SupervisedNet | ProbeNet
 
     def predict(self, images: Image | Sequence[Image]) -> ImagePrediction:
         """Classify images.
@@ -71,10 +71,11 @@ class FinetuneRun:
         """
         placements = [(0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)][: self.config.crops]
         mirrors = (False, True) if self.config.crops > 1 and self.augment.flip else (False,)
-        pixels = pixels.to(self.net.backbone.mean.device)
+        pixels = pixels.to(next(self.net.parameters()).device)
         views = [prediction_view(pixels, self.augment, p, m) for p in placements for m in mirrors]
         scores = finite_answer(torch.stack([self.net(view) for view in views]).mean(0))
-        answers: NDArray[np.float32] = scores.softmax(1).float().cpu().numpy()
+        soft = scores if isinstance(self.net, ProbeNet) else scores.softmax(1)
+        answers: NDArray[np.float32] = soft.float().cpu().numpy()
         return answers
 
 
@@ -94,12 +95,8 @@ def build_supervised(
     return SupervisedNet(third_stage(backbone, channels, size), classes, hidden)
 
 
-def load_finetune_run(folder: Path | str, network: nn.Module | None = None) -> FinetuneRun:
+def load_finetune_run(folder: Path | str) -> FinetuneRun:
     """Load a finished fine-tuning; its network is on the GPU if there is one.
-
-    Args:
-        folder: the run's folder.
-        network: not used: a fine-tuning has the network of its clustering.
 
     Raises:
         FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
@@ -111,7 +108,15 @@ def load_finetune_run(folder: Path | str, network: nn.Module | None = None) -> F
     clustering = ClusterConfig.from_values(state["clustering"], path)
     augment = AugmentConfig(**state["augment"])
     names = tuple(state["class_names"])
-    net = build_supervised(clustering, len(names), augment.size, config.hidden)
+    net: SupervisedNet | ProbeNet
+    if state.get("method", "network") == "network":  # older runs do not say
+        net = build_supervised(clustering, len(names), augment.size, config.hidden)
+    else:
+        untrained = dataclasses.replace(clustering, pretrained=False)
+        source = build_net(untrained, int(state["source"]["clusters"]))
+        net = probe_net(
+            ClusterRun(run, clustering, clustering, state["source"], source), len(names)
+        )
     load_weights(net, run.weights, state["weights"])
     net = net.to(default_device()).eval()
     return FinetuneRun(run, asked, config, clustering, augment, names, state, net)

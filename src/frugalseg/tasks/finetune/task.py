@@ -1,44 +1,111 @@
-"""The task of teaching the network of a clustering to classify images, from labels."""
+"""The task of teaching a clustering to classify images, or a discovery to segment them.
+
+A run of a clustering learns from labels (:class:`FinetuneRun`), one of a discovery from masks
+(:class:`PlaceRun`); what differs is told apart here.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from frugalseg.console import log
 from frugalseg.data.formats.image_folder import open_files
+from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.image_set import ImageSet
 from frugalseg.data.layouts.listing import normal_name
 from frugalseg.engine.results import Result, ResultKind, make_result, write_result
+from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
 from frugalseg.files import read_table, same_path
+from frugalseg.reports.tables import iou_lines
 from frugalseg.tasks.base import Files, Options, Task
 from frugalseg.tasks.cluster.data import config_to_score
 from frugalseg.tasks.cluster.export import write_choices
+from frugalseg.tasks.discover.config import DiscoverConfig
+from frugalseg.tasks.finetune import data as labelled
+from frugalseg.tasks.finetune.answer_masks import (
+    evaluate_places,
+    export_places,
+    open_scored_masks,
+    predict_places,
+)
+from frugalseg.tasks.finetune.compare import write_comparison
 from frugalseg.tasks.finetune.config import FinetuneConfig
-from frugalseg.tasks.finetune.data import open_data, resolve
 from frugalseg.tasks.finetune.evaluate import class_scores, worst_classes
+from frugalseg.tasks.finetune.masks import open_masks, resolve_masks
 from frugalseg.tasks.finetune.model import FinetuneRun, load_finetune_run
+from frugalseg.tasks.finetune.places import PlaceRun, load_place_run
 from frugalseg.tasks.finetune.predict import answer_classes
 from frugalseg.tasks.iic.report import score
 
 Indices = NDArray[np.int64]
+AnyRun = FinetuneRun | PlaceRun
+AnyData = ImageSet | ImageMaskFolder
 
 RESULT = ResultKind(
     task="finetune",
-    names=("backbone", "untrained", "learned", "steps"),
+    names=("backbone", "method", "untrained", "learned", "steps"),
     parts={},
     columns=(
         ("images", ".0f", score("images")),
         ("accuracy", ".3f", score("accuracy")),
         ("mean of classes", ".3f", score("balanced")),
+        ("mIoU", ".3f", score("miou")),
     ),
 )
 
 
-def export(run: FinetuneRun, images: ImageSet) -> Result | None:
-    """Write predictions.csv of all images, and score those that were held out."""
+def of_discovery(config: FinetuneConfig) -> bool:
+    """Whether the run that a configuration names is a discovery, which learns from masks."""
+    return RunDir(config.clustering).task == DiscoverConfig.task
+
+
+def open_data(config: FinetuneConfig) -> AnyData:
+    """The images to learn from, with labels or masks: those of the configuration or the run.
+
+    Raises:
+        FrugalsegError: the run is not finished, there are no images, or the masks do not fit.
+    """
+    if not of_discovery(config):
+        return labelled.open_data(config)
+    discovery, _ = RunDir(config.clustering).finished(DiscoverConfig)
+    return open_masks(resolve_masks(config), discovery.bands)
+
+
+def resolve(
+    config: FinetuneConfig, data: AnyData, network: nn.Module | None = None
+) -> FinetuneConfig:
+    """Fill in the settings that are left to the run.
+
+    Raises:
+        FrugalsegError: a setting is out of range, or is for the other kind of run.
+    """
+    return resolve_masks(config) if of_discovery(config) else labelled.resolve(config)
+
+
+def load(folder: Path | str, network: nn.Module | None = None) -> AnyRun:
+    """Load a finished run.
+
+    Args:
+        folder: the run's folder.
+        network: not used: a fine-tuning has the network of its clustering or discovery.
+
+    Raises:
+        FrugalsegError: the folder is incomplete or unfinished, or its weights do not fit.
+    """
+    _, state = RunDir(folder).finished(FinetuneConfig)
+    return load_place_run(folder) if "discovery" in state else load_finetune_run(folder)
+
+
+def export(run: AnyRun, images: AnyData) -> Result | None:
+    """Write answers for all images, and score those that were held out."""
+    if isinstance(run, PlaceRun):
+        assert isinstance(images, ImageMaskFolder)
+        return export_places(run, images, RESULT)
+    assert isinstance(images, ImageSet)
     _write_predictions(run, images, run.dir.path)
     log.info(f"The answers for all images: {run.dir.path / 'predictions.csv'}")
     if not run.state["scored"]:
@@ -49,26 +116,37 @@ def export(run: FinetuneRun, images: ImageSet) -> Result | None:
     return result
 
 
-def predict(run: FinetuneRun, files: Files, out: Path, options: Options) -> Sequence[str]:
-    """Classify new images: predictions.csv."""
+def predict(run: AnyRun, files: Files, out: Path, options: Options) -> Sequence[str]:
+    """Classify new images (predictions.csv), or segment them (labels and overlays)."""
+    if isinstance(run, PlaceRun):
+        return predict_places(run, files, out)
     images = open_files(files[0][0].parent, files)
     _write_predictions(run, images, out)
     return images.problems
 
 
-def open_scored(run: FinetuneRun, data: str | None, options: Options) -> ImageSet:
+def open_scored(run: AnyRun, data: str | None, options: Options) -> AnyData:
     """The images that a run is scored on, its own or others, with their labels or others."""
-    return open_data(config_to_score(run.config, data, options))
+    if isinstance(run, PlaceRun):
+        return open_scored_masks(run, data, options)
+    if options.get("masks") is not None:
+        raise FrugalsegError(f"{run.dir} learned from labels: give --labels, not --masks.")
+    return labelled.open_data(config_to_score(run.config, data, options))
 
 
-def evaluate(run: FinetuneRun, images: ImageSet, split: str, options: Options) -> Result:
+def evaluate(run: AnyRun, images: AnyData, split: str, options: Options) -> Result:
     """Score a run on labelled images that it did not learn from.
 
     Raises:
         FrugalsegError: there is no such split, or there are no such images.
     """
+    if isinstance(run, PlaceRun):
+        assert isinstance(images, ImageMaskFolder)
+        return evaluate_places(run, images, split, RESULT)
+    assert isinstance(images, ImageSet)
     chosen = _scored_images(run, images, split)
     answers = answer_classes(run, images, chosen).argmax(1)
+    method = run.state.get("method", "network")
     what = {
         "run": run.dir.name,
         "data": images.name,
@@ -76,11 +154,28 @@ def evaluate(run: FinetuneRun, images: ImageSet, split: str, options: Options) -
         "images": len(chosen),
         "learned": run.state["learned"],
         "untrained": run.config.untrained,
-        "steps": run.config.steps,
+        "steps": run.config.steps if method == "network" else 0,
         "backbone": run.clustering.backbone,
+        "method": method,
     }
     scores = class_scores(answers, _labels(run, images)[chosen], run.class_names)
-    return make_result(RESULT, run.asked, what, scores)
+    parts = {"cross_validation": run.state.get("cross_validation", {})}
+    return make_result(RESULT, run.asked, what, scores, **parts)
+
+
+def compare(
+    runs: Sequence[AnyRun], results: Sequence[Result], split: str | None, out: Path, images: int
+) -> None:
+    """Write a page that compares fine-tuned runs on the same images."""
+    segmenting = next((run for run in runs if isinstance(run, PlaceRun)), None)
+    data = None if segmenting is None else open_scored_masks(segmenting, None, {})
+    write_comparison(runs, results, data, out, images)
+
+
+def details(result: Result) -> str:
+    """IoU by class, or the classes that are least often right."""
+    scores = result.scores or {}
+    return iou_lines(scores) if "iou" in scores else worst_classes(scores)
 
 
 def _scored_images(run: FinetuneRun, images: ImageSet, split: str) -> Indices:
@@ -143,12 +238,13 @@ TASK = Task(
     open_data=open_data,
     resolve=resolve,
     train="frugalseg.tasks.finetune.train:train",
-    load=load_finetune_run,
+    load=load,
     export=export,
     predict=predict,
     open_scored=open_scored,
     default_split=lambda run, other: run.state["split"] if other is None else "all",
     evaluate=evaluate,
-    details=lambda result: worst_classes(result.scores or {}),
-    evaluate_options=frozenset({"labels"}),
+    details=details,
+    compare=compare,
+    evaluate_options=frozenset({"labels", "masks"}),
 )

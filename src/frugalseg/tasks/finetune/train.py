@@ -11,19 +11,21 @@ from torch.nn import functional as F
 from frugalseg.augment.config import AugmentConfig
 from frugalseg.augment.views import transformed_views
 from frugalseg.console import log
+from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.image_set import ImageSet
 from frugalseg.engine._lightning import OptimizerLRScheduler
 from frugalseg.engine.environment import is_main_process, seed_everything
 from frugalseg.engine.module import StepModule
 from frugalseg.engine.run_dir import RunDir, save_weights
 from frugalseg.engine.trainer import fit
-from frugalseg.files import write_csv
 from frugalseg.models.backbone import third_stage
 from frugalseg.models.heads import SupervisedNet
 from frugalseg.tasks.cluster.predict import ClusterRun
 from frugalseg.tasks.finetune.config import FinetuneConfig
-from frugalseg.tasks.finetune.data import choose_augmentation, choose_parts, read_pixels
+from frugalseg.tasks.finetune.data import choose_augmentation, choose_parts, read_pixels, write_uses
 from frugalseg.tasks.finetune.model import build_supervised
+from frugalseg.tasks.finetune.train_places import train_places
+from frugalseg.tasks.finetune.train_probe import train_probe
 from frugalseg.tasks.iic.schedule import HeadSchedule, StepIndices
 
 BACKBONE_SHARE = 0.1  # of the classifier's learning rate; published are 1e-4 and 1e-3
@@ -71,13 +73,16 @@ class SupervisedModule(StepModule):
 
 
 def train(
-    config: FinetuneConfig, images: ImageSet, run: RunDir, network: nn.Module | None = None
+    config: FinetuneConfig,
+    images: ImageSet | ImageMaskFolder,
+    run: RunDir,
+    network: nn.Module | None = None,
 ) -> None:
     """Teach a classifier, or go on with an unfinished run.
 
     Args:
         config: resolved.
-        images: the set, with labels.
+        images: the set, with labels; for discoveries with masks.
         run: its folder.
         network: not used.
 
@@ -85,6 +90,16 @@ def train(
         FrugalsegError: the settings or the images do not allow the training; the folder is not
             made.
     """
+    if isinstance(images, ImageMaskFolder):
+        train_places(config, images, run)
+    elif config.method == "network":
+        train_network(config, images, run)
+    else:
+        train_probe(config, images, run)
+
+
+def train_network(config: FinetuneConfig, images: ImageSet, run: RunDir) -> None:
+    """Teach the network of a clustering from labels."""
     clustering = ClusterRun.load(config.clustering)
     augment, parts = choose_augmentation(config, clustering), choose_parts(config, images)
     assert images.labels is not None
@@ -108,19 +123,14 @@ def train(
     if not is_main_process():
         return
     save_weights(net, run.weights)
-    used = dict.fromkeys(parts.learned.tolist(), "training")
-    used |= dict.fromkeys(parts.scored.tolist(), "score")
-    rows = [
-        (images.names[i], images.class_names[images.labels[i]], used.get(i, ""))
-        for i in images.labelled.tolist()
-    ]
-    write_csv([("file", "label", "used"), *rows], run.path / "labels.csv")
+    write_uses(images, parts, run.path / "labels.csv")
     run.finish(
         {
             "resolved": config.plain(),
             "clustering": clustering.config.plain(),
             "augment": dataclasses.asdict(augment),
             "class_names": list(images.class_names),
+            "method": "network",
             "learned": len(parts.learned),
             "scored": len(parts.scored),
             "split": parts.split,
