@@ -77,7 +77,8 @@ def feature_maps(
             rows.append(features.permute(0, 2, 3, 1).flatten(0, 2))
         places = torch.cat(rows)
         chosen = torch.from_numpy(rng.permutation(len(places))[:COMPONENT_PLACES])
-        scale = principal_directions(places[chosen.to(device)], net.components)
+        blocks = net.backbone.blocks if net.merged else ()
+        scale = principal_directions(places[chosen.to(device)], net.components, blocks)
     net.centre, net.spread, net.directions = (part.clone() for part in scale)
     generator = torch.Generator().manual_seed(0)
     plain, changed, valid = [], [], []

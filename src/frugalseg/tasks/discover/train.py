@@ -17,10 +17,11 @@ from frugalseg.engine.run_dir import RunDir
 from frugalseg.files import in_threads
 from frugalseg.models import HEADS
 from frugalseg.models.heads import TwoHeadNet
-from frugalseg.tasks.discover.config import DiscoverConfig
+from frugalseg.tasks.discover.config import DiscoverConfig, method_in_words
 from frugalseg.tasks.discover.data import MEMORY, memory_of
 from frugalseg.tasks.discover.evaluate import enlarge
 from frugalseg.tasks.discover.features import PixelStore, feature_maps, pieces_of
+from frugalseg.tasks.discover.merge import merge_centres
 from frugalseg.tasks.discover.module import DiscoverModule, MapModule, PixelModule
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.train import TrainingData, refuse_equal, train_heads
@@ -29,8 +30,10 @@ from frugalseg.tasks.iic.train import TrainingData, refuse_equal, train_heads
 def train(
     config: DiscoverConfig, images: ImageMaskFolder, run: RunDir, backbone: nn.Module | None = None
 ) -> None:
-    """Train a run, or go on with an unfinished one: see :func:`train_heads`."""
-    train_heads(config, run, backbone, partial(build_training_data, config, images))
+    """Train a run, or go on with it: see :func:`train_heads` and :func:`merge_centres`."""
+    log.info(f"Method {config.method}: {method_in_words(config)}.")
+    method = merge_centres if config.merged else train_heads
+    method(config, run, backbone, partial(build_training_data, config, images))
 
 
 def build_training_data(
