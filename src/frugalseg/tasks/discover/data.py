@@ -25,7 +25,7 @@ CHECKED_AT = 256  # pixels at most of the image that a network is tried on
 MAX_OVERCLASSES = 255  # maps of regions are bytes, in which 255 means no answer
 TRAINED_ONLY = (
     *("sub_heads", "hidden", "batch_size", "steps", "learning_rate", "decay", "head_order"),
-    *("steps_per_head", "entropy_weight", "overcluster_entropy_weight", "restarts", "masked"),
+    *("steps_per_head", "entropy_weight", "overcluster_entropy_weight", "restarts"),
     *("max_displacement", "per_displacement", "loss_at"),
 )  # settings of heads that are trained
 
@@ -66,6 +66,7 @@ def resolve(
         raise FrugalsegError(
             f"{config.data}: {len(sizes)} image is too few: give {MIN_IMAGES} or more."
         )
+    asked = config
     config = resolve_backbone(config, DEFAULT_ENCODER if config.channels == "rgb" else "vgg-seg")
     config = _with_method(config)
     config = dataclasses.replace(config, side=_side(config, sizes), strides=config.strides or FUSED)
@@ -109,26 +110,30 @@ def resolve(
     if not config.side:
         config = dataclasses.replace(config, crop=min(not_none(config.crop), int(sizes.max())))
     _refuse_contradictions(config, sizes, backbone)
+    if config.merged:
+        _refuse_settings_of_heads(asked)
     return config
 
 
 def _with_method(config: DiscoverConfig) -> DiscoverConfig:
-    """Fill in the method, and refuse settings that it does not have."""
+    """Fill in the method, and refuse one that does not fit the backbone."""
     fixed = config.frozen and config.pretrained
     config = fill_in(config, method="ward" if fixed else "iic")
-    if not config.merged:
-        return config
-    if not config.frozen:
+    if config.merged and not config.frozen:
         raise FrugalsegError(
             "--method ward merges features that stay as they are: add --frozen, or leave it out."
         )
+    return config
+
+
+def _refuse_settings_of_heads(config: DiscoverConfig) -> None:
+    """Refuse what was given for trained heads where none are trained."""
     for field in dataclasses.fields(config):
         if field.name in TRAINED_ONLY and getattr(config, field.name) != default_of(field):
             raise FrugalsegError(
                 f"--{field.name.replace('_', '-')} is for heads that are trained, and the method "
                 "ward trains none: add --method iic, or leave it out."
             )
-    return config
 
 
 def _num_centres(config: DiscoverConfig) -> int:
