@@ -155,15 +155,18 @@ class TwoHeadNet(nn.Module):
         assignments: Tensor = chosen(reduced)
         if not self.merged or head == "overcluster":
             return assignments
-        shape = (*assignments.shape[:2], self.clusters, *assignments.shape[3:])
-        return assignments.new_zeros(shape).index_add(2, self.groups, assignments)
+        nearest = [assignments[:, :, self.groups == k].amax(2) for k in range(self.clusters)]
+        grouped = torch.stack(nearest, 2)  # not sums, which would favour groups of many centres
+        return grouped / grouped.sum(2, keepdim=True)
 
     @torch.no_grad()
     def set_centres(self, centres: Tensor, groups: Tensor, temperature: float) -> None:
         """Make the clusters of the overclustering head centres, and those of the main head groups.
 
         An input x belongs to centre c with a probability proportional to
-        ``exp(-|x - c|^2 / temperature)``. The network has linear heads, one of each.
+        ``exp(-|x - c|^2 / temperature)``, and to a group as to the nearest centre of the group, so
+        that the group of the nearest centre of all is the answer. The heads are linear, one of
+        each.
 
         Args:
             centres: ``(overclusters, D)``.

@@ -86,7 +86,7 @@ class DiscoverConfig(IICConfig):
     max_images: int | None = setting(
         None,
         "At most so many images are learned from, drawn by seed; by default as many as 8 GiB of "
-        "memory hold, 600 with frozen features.",
+        "memory hold, 600 with frozen features, 200 if these are merged.",
         at_least=2,
     )
     masked: bool = setting(False, "Learn from labelled pixels only, as published; needs --masks.")

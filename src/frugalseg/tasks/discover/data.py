@@ -21,12 +21,13 @@ CENTRES = 40  # finer regions that the method ward merges, if they are to be few
 LARGE_SIDE = 512  # pixels of the shorter side to which a backbone that learns has images reduced
 MEMORY = 8 << 30  # bytes that images may take, unless --max-images asks for more of them
 MIN_IMAGES = 2
+MOST_FROZEN, MOST_MERGED = 600, 200  # images whose features are computed, unless more are asked for
 CHECKED_AT = 256  # pixels at most of the image that a network is tried on
 MAX_OVERCLASSES = 255  # maps of regions are bytes, in which 255 means no answer
 TRAINED_ONLY = (
     *("sub_heads", "hidden", "batch_size", "steps", "learning_rate", "decay", "head_order"),
     *("steps_per_head", "entropy_weight", "overcluster_entropy_weight", "restarts"),
-    *("max_displacement", "per_displacement", "loss_at"),
+    *("max_displacement", "per_displacement", "loss_at", "crop", "num_views"),
 )  # settings of heads that are trained
 
 
@@ -92,6 +93,7 @@ def resolve(
             steps_per_head=1,
             learning_rate=5e-3,
         )
+    most = MOST_MERGED if config.merged else MOST_FROZEN if config.frozen else len(sizes)
     fitting = int(MEMORY * len(sizes) / memory_of(config, not_none(config.side), sizes))
     config = fill_in(
         config,
@@ -101,7 +103,7 @@ def resolve(
         overclasses=20 if config.classes == "auto" else min(5 * config.classes, MAX_OVERCLASSES),
         sub_heads=1,
         crop=128,
-        max_images=max(MIN_IMAGES, min(600, fitting) if config.frozen else fitting),
+        max_images=max(MIN_IMAGES, min(most, fitting)),
         num_views=3,
         max_displacement=10,
     )

@@ -24,7 +24,6 @@ from frugalseg.tasks.iic.number import choose_count
 from frugalseg.tasks.iic.train import TrainingData
 from frugalseg.tasks.iic.ward import ward_groupings
 
-FITTED, MEASURED = 40_000, 20_000  # places: that centres are found on, and that are seen twice
 SHARPEST = 1e-3  # least temperature, in mean squared distances from the nearest centre
 
 
@@ -44,8 +43,8 @@ def merge_centres(
     """
     seed_everything(config.seed)
     data = read(build_net(config, 2, backbone))
-    plain, changed, valid = (data.values[name] for name in ("plain", "changed", "valid"))
-    places = plain.movedim(1, -1).flatten(0, -2)
+    places, known = data.values["plain"], data.values["valid"][0]
+    p, q = places[known], data.values["changed"][0][known]  # seen in two views
     if len(places) < config.finer:
         raise FrugalsegError(
             f"{config.data}: {len(places)} places are too few for {config.finer} centres: give a "
@@ -56,7 +55,6 @@ def merge_centres(
     run.begin()
     centres, masses = k_means(places, config.finer, config.seed)
     groupings = ward_groupings(centres.numpy(), masses)
-    p, q = _seen_twice(plain, changed, valid, config.seed)
     state: dict[str, Any] = {}
     count = config.classes
     if count == "auto":
@@ -90,12 +88,12 @@ def merge_centres(
 
 
 def k_means(places: Tensor, count: int, seed: int) -> tuple[Tensor, np.ndarray[Any, Any]]:
-    """Centres of at most FITTED places, drawn by the seed.
+    """Centres of places by k-means.
 
     Args:
         places: (N, D) features.
         count: K, at most N.
-        seed: draws places and first centres.
+        seed: draws the first centres.
 
     Returns:
         (K, D) float32, and the number of places of each.
@@ -105,24 +103,11 @@ def k_means(places: Tensor, count: int, seed: int) -> tuple[Tensor, np.ndarray[A
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    chosen = np.random.default_rng((seed, 3)).permutation(len(places))[:FITTED]
-    values = places[torch.from_numpy(np.sort(chosen))].float().numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct places than centres
-        found = KMeans(count, n_init=1, random_state=seed).fit(values)
+        found = KMeans(count, n_init=1, random_state=seed).fit(places.numpy())
     masses = np.bincount(found.labels_, minlength=count)
     return torch.from_numpy(found.cluster_centers_).float(), masses
-
-
-def _seen_twice(plain: Tensor, changed: Tensor, valid: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """(n, D) features of places in the plain view and in the first changed one."""
-    known = valid[0].flatten().nonzero()[:, 0].numpy()
-    known = np.random.default_rng((seed, 4)).permutation(known)[:MEASURED]
-    rows = (
-        maps.movedim(1, -1).flatten(0, -2)[torch.from_numpy(known)] for maps in (plain, changed[0])
-    )
-    first, second = (values.float() for values in rows)
-    return first, second
 
 
 def soft_centres(features: Tensor, centres: Tensor, temperature: float) -> Tensor:
@@ -152,10 +137,11 @@ def agreeing_temperature(p: Tensor, q: Tensor, centres: Tensor, groups: Tensor) 
     other = torch.cdist(q, centres).argmin(1)
     agreement = float((groups[nearest] == groups[other]).float().mean())
     unit = max(float(distances.min(1).values.mean()), 1e-6)
-    select = nn.functional.one_hot(groups).float()
+    members = [groups == k for k in range(int(groups.max()) + 1)]
+    least = torch.stack([distances[:, own].amin(1) for own in members], 1)
 
     def excess(log_temperature: float) -> float:
-        soft = (-distances / (unit * math.exp(log_temperature))).softmax(1) @ select
+        soft = (-least / (unit * math.exp(log_temperature))).softmax(1)
         return float(soft.max(1).values.mean()) - agreement
 
     low, high = math.log(SHARPEST), 0.0
