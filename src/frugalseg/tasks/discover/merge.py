@@ -1,7 +1,8 @@
 """Find regions without training: k-means centres of a frozen backbone's features, merged by Ward.
 
 Many centres follow the features closely, whatever the sizes of the regions; merging them with their
-masses keeps large regions whole where k-means with few centres cuts them.
+masses keeps large regions whole where k-means with few centres cuts them. Features of each stage of
+the backbone count alike, and confidence is measured without labels: by how often two views agree.
 """
 
 import math
