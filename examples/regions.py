@@ -1,6 +1,6 @@
 """Regions within images without labels; their boundaries then say where to look.
 
-    python examples/regions.py FOLDER [OUT] [CLASSES] [STEPS]
+    python examples/regions.py FOLDER [OUT] [CLASSES]
 
 FOLDER holds images. No mask is needed: those of a folder ``masks`` beside ``images`` are not used.
 """
@@ -16,15 +16,13 @@ from frugalseg.data import open_any_folder, read_image
 from frugalseg.sampling import boundary_density, equal_density_sampling
 
 
-def main(
-    folder: Path, out: Path = Path("runs/regions"), classes: int = 3, steps: int | None = None
-) -> np.ndarray:
+def main(folder: Path, out: Path = Path("runs/regions"), classes: int = 3) -> np.ndarray:
     """Divide the images, and place samples along the boundaries of one of them.
 
     Returns:
         (64, 64, 2): row and column of the samples in [0, 1].
     """
-    run = frugalseg.train("discover", folder, out, classes=classes, steps=steps)
+    run = frugalseg.train("discover", folder, out, classes=classes)
     print(f"label images in {out / 'labels'}, a page in {out / 'report.html'}")
 
     # one image, as a file or an array: labels (H, W), soft answers at the network's resolution

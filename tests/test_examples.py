@@ -48,6 +48,6 @@ def test_clusters_of_a_folder_of_classes(tmp_path: Path) -> None:
 
 def test_regions(tmp_path: Path) -> None:
     write_textures(tmp_path / "textures", 4)
-    phi = example("regions").main(tmp_path / "textures", tmp_path / "run", 2, steps=2)
+    phi = example("regions").main(tmp_path / "textures", tmp_path / "run", 2)
     assert phi.shape == (64, 64, 2)
     assert np.all((phi >= 0) & (phi <= 1))

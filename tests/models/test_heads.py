@@ -101,6 +101,40 @@ def test_components_are_those_of_scikit_learn():
     np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-3, atol=1e-4)
 
 
+def test_blocks_of_features_count_alike() -> None:
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(80, 7)) * rng.uniform(0.5, 3, 7)
+    *scale, directions = principal_directions(torch.from_numpy(features), 7, (5, 2))
+    rows = (torch.from_numpy(features).float() - scale[0]) / scale[1]
+    variances = rows.square().mean(0)
+    torch.testing.assert_close(variances[:5].sum(), torch.tensor(1.0))
+    torch.testing.assert_close(variances[5:].sum(), torch.tensor(1.0))
+    along = (rows @ directions).square().mean(0)
+    assert bool((along.diff() <= 1e-6).all())
+    torch.testing.assert_close(along.sum(), torch.tensor(2.0))
+
+
+@pytest.mark.parametrize("stride", [0, 2])
+def test_a_merged_head_answers_by_the_nearest_centre(stride: int) -> None:
+    network = nn.Conv2d(1, 4, 2, 2) if stride else nn.Flatten()
+    net = TwoHeadNet(Backbone(network, 4, stride), 3, 5, 1, merged=True)
+    centres, groups = torch.randn(5, 4), torch.tensor([2, 0, 1, 0, 2])
+    net.set_centres(centres, groups, 0.7)
+    images = torch.rand(6, 1, 2, 2)
+    rows = net.backbone(images).reshape(6, 4)
+    affinity = (-(rows[:, None] - centres).square().sum(-1) / 0.7).exp()
+    finer = affinity / affinity.sum(1, keepdim=True)
+    torch.testing.assert_close(net(images, "overcluster")[0].reshape(6, 5), finer)
+    expected = torch.stack([affinity[:, groups == k].max(1).values for k in range(3)], 1)
+    answers = net(images)[0].reshape(6, 3)
+    torch.testing.assert_close(answers, expected / expected.sum(1, keepdim=True))
+    nearest = torch.cdist(rows, centres).argmin(1)
+    assert answers.argmax(1).tolist() == groups[nearest].tolist()
+    again = TwoHeadNet(Backbone(network, 4, stride), 3, 5, 1, merged=True)
+    again.load_state_dict(net.state_dict())
+    torch.testing.assert_close(again(images), net(images))
+
+
 def test_heads_may_stand_on_components():
     backbone = Backbone(nn.Flatten(), 4)
     net = TwoHeadNet(backbone, 3, 5, 2, hidden=6, components=2)

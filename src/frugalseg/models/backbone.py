@@ -72,6 +72,7 @@ class Backbone(NetworkWrapper):
             which maps are averaged.
         multiple: sides are padded to a multiple of this; by default of the stride.
         mean, std: of each channel, for normalising; 0 and 1 if the network takes [0, 1].
+        blocks: how many of the features are of each map, where several were joined.
     """
 
     def __init__(
@@ -82,9 +83,11 @@ class Backbone(NetworkWrapper):
         multiple: int | None = None,
         mean: Sequence[float] = (0.0,),
         std: Sequence[float] = (1.0,),
+        blocks: Sequence[int] = (),
     ) -> None:
         super().__init__(network, multiple or stride or 1, mean, std)
         self.num_features, self.stride = num_features, stride
+        self.blocks = tuple(blocks) or (num_features,)
 
     def forward(self, images: Tensor) -> Tensor:
         """Features of images ``(N, C, H, W)`` in [0, 1].
@@ -239,8 +242,9 @@ def _timm(name: str, channels: int, pretrained: bool, strides: Sequence[int] | N
         )
     chosen = sorted(set(strides))
     indices = [index_of[stride] for stride in chosen]
-    number = sum(network.feature_info.channels()[index] for index in indices)
-    return Backbone(FusedMaps(network, indices), number, chosen[0], max(index_of), *scale)
+    blocks = [network.feature_info.channels()[index] for index in indices]
+    joined = FusedMaps(network, indices)
+    return Backbone(joined, sum(blocks), chosen[0], max(index_of), *scale, blocks)
 
 
 def _create(name: str, **arguments: Any) -> Any:

@@ -4,6 +4,8 @@ A discovery assigns each place of the maps of features; a clustering assigns who
 discovery whose maps are 1x1.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -94,11 +96,14 @@ class TwoHeadNet(nn.Module):
         components: number of principal components of the standardised features that the heads
             take, for frozen backbones (buffers ``centre``, ``spread`` and ``directions``); 0 to
             take the features themselves.
+        merged: there is no main head of its own: each of its clusters is a group of those of the
+            overclustering head (buffer ``groups``), which are centres: :meth:`set_centres`.
     """
 
     centre: Tensor
     spread: Tensor
     directions: Tensor
+    groups: Tensor
 
     def __init__(
         self,
@@ -108,12 +113,16 @@ class TwoHeadNet(nn.Module):
         sub_heads: int = 5,
         hidden: int = 0,
         components: int = 0,
+        merged: bool = False,
     ) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone, self.clusters, self.merged = backbone, clusters, merged
         self.components = components = min(components, backbone.num_features)
         inputs, maps = components or backbone.num_features, bool(backbone.stride)
-        self.main = SubHeads(inputs, clusters, sub_heads, hidden, maps)
+        if merged:
+            self.register_buffer("groups", torch.arange(overclusters) % clusters)
+        else:
+            self.main = SubHeads(inputs, clusters, sub_heads, hidden, maps)
         self.overcluster = SubHeads(inputs, overclusters, sub_heads, hidden, maps)
         if components:
             self.register_buffer("centre", torch.zeros(backbone.num_features))
@@ -142,8 +151,31 @@ class TwoHeadNet(nn.Module):
 
     def assign(self, reduced: Tensor, head: str = "main") -> Tensor:
         """As :meth:`forward`, from the output of :meth:`reduce`."""
-        assignments: Tensor = {"main": self.main, "overcluster": self.overcluster}[head](reduced)
-        return assignments
+        chosen = self.overcluster if self.merged or head == "overcluster" else self.main
+        assignments: Tensor = chosen(reduced)
+        if not self.merged or head == "overcluster":
+            return assignments
+        nearest = [assignments[:, :, self.groups == k].amax(2) for k in range(self.clusters)]
+        grouped = torch.stack(nearest, 2)  # not sums, which would favour groups of many centres
+        return grouped / grouped.sum(2, keepdim=True)
+
+    @torch.no_grad()
+    def set_centres(self, centres: Tensor, groups: Tensor, temperature: float) -> None:
+        """Make the clusters of the overclustering head centres, and those of the main head groups.
+
+        An input x belongs to centre c with a probability proportional to
+        ``exp(-|x - c|^2 / temperature)``, and to a group as to the nearest centre of the group, so
+        that the group of the nearest centre of all is the answer. The heads are linear, one of
+        each.
+
+        Args:
+            centres: ``(overclusters, D)``.
+            groups: ``(overclusters)`` the main head's cluster of each.
+            temperature: in squared distances, above 0.
+        """
+        self.overcluster.weight.copy_(2 / temperature * centres.T[None])
+        self.overcluster.bias.copy_(-centres.square().sum(1) / temperature)
+        self.groups.copy_(groups)
 
     def enlarge(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         """Enlarge maps ``(..., k, h, w)`` to ``size``, that of the backbone's images."""
@@ -170,21 +202,28 @@ def project(features: Tensor, centre: Tensor, spread: Tensor, directions: Tensor
     return scaled
 
 
-def principal_directions(features: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
+def principal_directions(
+    features: Tensor, components: int, blocks: Sequence[int] = ()
+) -> tuple[Tensor, Tensor, Tensor]:
     """Compute mean, standard deviation and principal directions of features.
 
     Args:
         features: ``(N, F)``, any floating type.
         components: D, at most F.
+        blocks: numbers of features that count alike: each block has the same total variance,
+            however many features it has; by default each feature counts alike.
 
     Returns:
-        ``(F)``, ``(F)`` and ``(F, D)``, float32, for :func:`project`; a constant feature is not
-        scaled.
+        ``(F)``, ``(F)`` and ``(F, D)``, float32, for :func:`project`; a constant feature is
+        scaled by its block alone.
     """
     values = features.float()
     centre = values.mean(0)
     spread = ((values - centre) ** 2).mean(0).sqrt()
     spread = torch.where(spread > 1e-6, spread, 1)
+    if blocks:
+        counts = torch.tensor(blocks, device=spread.device)
+        spread = spread * counts.repeat_interleave(counts).sqrt()
     standard = (values - centre) / spread
     covariance = (standard.T @ standard).double() / len(values)
     _, directions = torch.linalg.eigh(covariance)  # in ascending order of the eigenvalues

@@ -131,6 +131,15 @@ def test_a_sound_clustering_is_called_so() -> None:
     assert "augment" not in diagnostics_in_words(without)[0].text
 
 
+@pytest.mark.parametrize(
+    "changes", [{"used": 1.0}, {"balance": 0.5}, {"agreement": 0.5}, {"entropy": 0.6}]
+)
+def test_no_training_is_advised_where_there_was_none(changes: dict[str, float]) -> None:
+    remarks = diagnostics_in_words(DIAGNOSTICS | changes, (), "places", trained=False)
+    for word in ("learning", "train", "restarts", "num-views"):
+        assert not any(word in remark.text for remark in remarks)
+
+
 def test_clusters_have_different_colours() -> None:
     for count in (1, 2, 10, 30):
         colours = report(probabilities=answers(40, count)).colours.astype(int)

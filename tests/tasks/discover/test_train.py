@@ -200,7 +200,7 @@ def test_fewer_images_than_there_are_is_said_in_words(
         monkeypatch.setattr(module, "MEMORY", 4 * 48 * 64 * 3)
     with caplog.at_level("INFO", logger="frugalseg"):
         train(textures, tmp_path / "run", steps=1)
-    said = caplog.messages[1:]  # the first says that the masks are left alone
+    said = caplog.messages[2:]  # the first say that the masks are left alone, and the method
     assert said[0].startswith("4 of 12 images are learned from")
     assert "--max-images" in said[0]
     assert said[1] == "Reading 4 images"

@@ -92,3 +92,21 @@ def test_one_split_is_two_clusters():
         pytest.approx(5 / 6),
         pytest.approx(5 / 6),
     )
+
+
+def test_other_groupings_may_be_judged() -> None:
+    # views agree on the group of two overclusters and not on the one of the two
+    rng = np.random.default_rng(0)
+    group = rng.integers(4, size=2000)
+    views = [np.eye(8)[2 * group + rng.integers(2, size=2000)][None] for _ in range(2)]
+    right = [np.arange(8)]
+    for a, b in ((0, 1), (1, 2), (2, 3), (3, 4), (0, 1), (0, 1)):
+        merged = np.where(right[-1] == b, a, right[-1])
+        right.append(merged - (merged > b))
+    p, q = (torch.from_numpy(view) for view in views)
+    counts = choose_count(p, q, "regions", right)
+    assert counts["chosen"] == 4
+    assert counts["before"] > 0.9 > 0.1 > counts["after"]
+    assert "Sub-heads" not in counts["says"]
+    wrong = [np.roll(grouping, 1) for grouping in right]
+    assert choose_count(p, q, "regions", wrong)["before"] < counts["before"]

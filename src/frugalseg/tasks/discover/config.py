@@ -40,6 +40,11 @@ class DiscoverConfig(IICConfig):
     classes: int | Literal["auto"] = setting(
         3, "Number of kinds of region, or auto.", at_least=2, at_most=254
     )
+    method: Literal["ward", "iic"] | None = setting(
+        None,
+        "ward merges k-means centres of a frozen backbone's features, the default for pretrained "
+        "ones; iic trains heads by mutual information, the default for backbones that learn.",
+    )
     masks: str | None = setting(
         None,
         "Folder of masks, or the word folder for those in the data folder; they name and score "
@@ -54,7 +59,8 @@ class DiscoverConfig(IICConfig):
     )
     overclasses: int | None = setting(
         None,
-        "Regions of the overclustering head; by default 5 times as many.",
+        "Finer regions: k-means centres, or outputs of the overclustering head; by default 40 "
+        "centres, or 5 times as many outputs.",
         at_least=2,
         at_most=255,
     )
@@ -80,7 +86,7 @@ class DiscoverConfig(IICConfig):
     max_images: int | None = setting(
         None,
         "At most so many images are learned from, drawn by seed; by default as many as 8 GiB of "
-        "memory hold, 600 with frozen features.",
+        "memory hold, 600 with frozen features, 200 if these are merged.",
         at_least=2,
     )
     masked: bool = setting(False, "Learn from labelled pixels only, as published; needs --masks.")
@@ -103,6 +109,10 @@ class DiscoverConfig(IICConfig):
         return 4 if self.channels == "rgbi" else 3
 
     @property
+    def merged(self) -> bool:
+        return self.method == "ward"
+
+    @property
     def views(self) -> DenseAugmentConfig:
         scale = (0.7, 1.3) if self.frozen else (1.0, 1.0)
         views = DenseAugmentConfig(channels=self.channels, scale=scale)
@@ -111,3 +121,17 @@ class DiscoverConfig(IICConfig):
     @property
     def maps(self) -> dict[str, Any]:
         return {"maps": True, "strides": self.strides}
+
+
+def method_in_words(config: DiscoverConfig) -> str:
+    """What a method does, and which backbones it is the default for."""
+    if config.merged:
+        return (
+            f"{config.finer} k-means centres of the features of a frozen backbone are merged by "
+            "Ward's criterion, without a training; it is the default for a frozen pretrained "
+            "backbone (--method iic trains heads on it)"
+        )
+    return (
+        "heads are trained to agree on two views, by mutual information; it is the default for a "
+        "backbone that learns"
+    )

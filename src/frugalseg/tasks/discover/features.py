@@ -13,7 +13,7 @@ from frugalseg.augment.geometry import inside, warp
 from frugalseg.augment.views import changed_view, plain_frame
 from frugalseg.console import track
 from frugalseg.data.images import Pixels
-from frugalseg.models.heads import TwoHeadNet, principal_directions
+from frugalseg.models.heads import TwoHeadNet, principal_directions, project
 
 BATCH = 8  # pictures computed at once
 COMPONENT_PLACES = 50_000  # places whose features give the principal components
@@ -94,6 +94,43 @@ def feature_maps(
             changed.append(torch.stack(maps))
             valid.append(torch.stack(known))
     return FeatureMaps(torch.cat(plain), torch.cat(changed, 1), torch.cat(valid, 1))
+
+
+def sampled_places(
+    net: TwoHeadNet, images: Sequence[Pixels], count: int, views: DenseAugmentConfig, seed: int
+) -> FeatureMaps:
+    """Compute features of places drawn from whole images, and reduce them to principal components.
+
+    Sets the network's centre, spread and directions; the maps of a backbone count alike.
+
+    Args:
+        net: in evaluation mode, on its device.
+        images: (H, W, C) uint8 each.
+        count: places, spread over the images.
+        views: how the changed view of each image is made.
+        seed: draws places and views.
+
+    Returns:
+        (N, D) plain and (1, N, D) changed features and (1, N) valid, as of :class:`FeatureMaps`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    device, each = net.backbone.mean.device, -(-count // len(images))
+    rows: list[tuple[Tensor, ...]] = []
+    with torch.inference_mode():
+        for image in track(images, "images"):
+            batch = _floats(image[None], device)
+            plain = net.backbone(plain_frame(batch, views))
+            view, geometry = changed_view(batch, generator, views)
+            changed = warp(net.backbone(view), geometry.inverse)
+            there = inside(geometry.inverse, plain)[0].flatten()
+            places = torch.randperm(plain[0, 0].numel(), generator=generator)[:each]
+            both = (part[0].flatten(1)[:, places].T for part in (plain, changed))
+            rows.append((*(part.cpu() for part in both), there[places].cpu()))
+        plain, changed, valid = (torch.cat(parts) for parts in zip(*rows, strict=True))
+        scale = principal_directions(plain, net.components, net.backbone.blocks)
+        reduced, other = (project(part, *scale) for part in (plain, changed))
+    net.centre, net.spread, net.directions = (part.clone() for part in scale)
+    return FeatureMaps(reduced, other[None], valid[None])
 
 
 def _floats(pictures: NDArray[np.uint8], device: torch.device) -> Tensor:

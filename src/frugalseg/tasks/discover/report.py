@@ -20,6 +20,7 @@ from frugalseg.iic import one_to_one
 from frugalseg.metrics.confusion import Counts, adjusted_rand, confusion
 from frugalseg.reports.images import Picture, css_colour, overlay, picture, shrink, to_data_uri
 from frugalseg.reports.tables import confusion_table
+from frugalseg.tasks.discover.config import method_in_words
 from frugalseg.tasks.discover.export import region_classes
 from frugalseg.tasks.discover.gallery import (
     PRESENT,
@@ -61,6 +62,7 @@ class RegionReport(GroupReport):
         uncertain: images of the greatest entropy.
         scores: of `frugalseg.tasks.discover.evaluate.region_scores`; None without masks.
         class_names: of the masks.
+        method: how the regions were found, and why so.
     """
 
     names: Sequence[str]
@@ -71,6 +73,7 @@ class RegionReport(GroupReport):
     varied: Sequence[Shown] = ()
     uncertain: Sequence[Shown] = ()
     class_names: Sequence[str] = ()
+    method: str = ""
 
 
 def write_region_report(
@@ -111,8 +114,12 @@ def write_region_report(
     varied = choose_varied(examples.shares, VARIED)
     pieces = "images" if config.frozen else "pieces"
     training = (
-        f"{config.steps} steps of {config.batch_size} {pieces} of {config.crop} pixels, "
-        f"displacement {config.max_displacement}"
+        "none"
+        if config.merged
+        else (
+            f"{config.steps} steps of {config.batch_size} {pieces} of {config.crop} pixels, "
+            f"displacement {config.max_displacement}"
+        )
     )
     report = RegionReport(
         title=f"{data.name}: {run.classes} kinds of region",
@@ -124,6 +131,7 @@ def write_region_report(
         varied=shown(varied),
         uncertain=shown(choose_uncertain(examples.entropies, UNCERTAIN, varied), True),
         class_names=class_names,
+        method=f"Method {config.method}: {method_in_words(config)}.",
         problems=data.problems,
         **report_fields(run, result, training),
     )

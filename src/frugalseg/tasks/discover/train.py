@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from frugalseg.console import log
 from frugalseg.data.image_mask_folder import ImageMaskFolder
@@ -17,20 +17,25 @@ from frugalseg.engine.run_dir import RunDir
 from frugalseg.files import in_threads
 from frugalseg.models import HEADS
 from frugalseg.models.heads import TwoHeadNet
-from frugalseg.tasks.discover.config import DiscoverConfig
+from frugalseg.tasks.discover.config import DiscoverConfig, method_in_words
 from frugalseg.tasks.discover.data import MEMORY, memory_of
 from frugalseg.tasks.discover.evaluate import enlarge
-from frugalseg.tasks.discover.features import PixelStore, feature_maps, pieces_of
+from frugalseg.tasks.discover.features import PixelStore, feature_maps, pieces_of, sampled_places
+from frugalseg.tasks.discover.merge import merge_centres
 from frugalseg.tasks.discover.module import DiscoverModule, MapModule, PixelModule
 from frugalseg.tasks.iic.config import not_none
 from frugalseg.tasks.iic.train import TrainingData, refuse_equal, train_heads
+
+PLACES = 40_000  # whose features are grouped by the method ward
 
 
 def train(
     config: DiscoverConfig, images: ImageMaskFolder, run: RunDir, backbone: nn.Module | None = None
 ) -> None:
-    """Train a run, or go on with an unfinished one: see :func:`train_heads`."""
-    train_heads(config, run, backbone, partial(build_training_data, config, images))
+    """Train a run, or go on with it: see :func:`train_heads` and :func:`merge_centres`."""
+    log.info(f"Method {config.method}: {method_in_words(config)}.")
+    method = merge_centres if config.merged else train_heads
+    method(config, run, backbone, partial(build_training_data, config, images))
 
 
 def build_training_data(
@@ -59,6 +64,13 @@ def build_training_data(
         return resize_image(image, size), None if truth is None else _nearest(truth, size)
 
     places = range(len(indices))
+    if config.merged:
+        whole = [image for image, _ in in_threads(read, places, "images")]
+        refuse_equal(config, map(_rows, whole), "of one colour")
+        log.info(f"Computing features of {len(whole)} images, two views each")
+        net = net.eval().to(default_device())
+        found = sampled_places(net, whole, PLACES, config.views, config.seed)
+        return _training_data(len(whole), MapModule, vars(found), net.cpu())
     if config.frozen:
         return _compute_features(config, list(in_threads(read, places, "images")), classes, net)
     store = PixelStore(sizes, config.bands, classes > 0)
@@ -90,8 +102,7 @@ def _compute_features(
     net: TwoHeadNet,
 ) -> TrainingData:
     """Features of square pieces of images; at most as many pieces as the configuration says."""
-    pixels = (torch.from_numpy(image.reshape(-1, image.shape[2])) for image, _ in read)
-    refuse_equal(config, pixels, "of one colour")
+    refuse_equal(config, (_rows(image) for image, _ in read), "of one colour")
     crop, num_views = not_none(config.crop), not_none(config.num_views)
     pieces, labels = [], []
     for image, truth in read:
@@ -110,6 +121,11 @@ def _compute_features(
         known_labels = torch.from_numpy(np.stack([_nearest(labels[k][..., 0], size) for k in kept]))
     values = {**vars(maps), "labels": known_labels, "classes": classes}
     return _training_data(len(pictures), MapModule, values, net.cpu())
+
+
+def _rows(image: Pixels) -> Tensor:
+    """(H * W, C) pixels of an image."""
+    return torch.from_numpy(image.reshape(-1, image.shape[2]))
 
 
 def _training_data(

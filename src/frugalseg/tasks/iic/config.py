@@ -109,6 +109,11 @@ class IICConfig(TrainingConfig):
         return int(getattr(self, self.finer_setting))
 
     @property
+    def merged(self) -> bool:
+        """Whether the groups are merged finer ones, and no head is trained; if resolved."""
+        return False
+
+    @property
     def views(self) -> BaseAugmentConfig:
         """How views are made, of a resolved configuration.
 

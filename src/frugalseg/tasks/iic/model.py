@@ -158,6 +158,7 @@ def build_net(config: IICConfig, groups: int, backbone: nn.Module | None = None)
         not_none(config.sub_heads),
         not_none(config.hidden),
         not_none(config.components) if config.frozen else 0,
+        config.merged,
     )
 
 

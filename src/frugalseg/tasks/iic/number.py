@@ -9,7 +9,7 @@ clusters is where the first sort of split gives way to the second.
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,13 +84,20 @@ def merge_answers(answers: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[A
     return merged
 
 
-def choose_count(p: Tensor, q: Tensor, unit: str = "clusters") -> dict[str, Any]:
+def choose_count(
+    p: Tensor,
+    q: Tensor,
+    unit: str = "clusters",
+    groupings: Sequence[NDArray[np.int64]] | None = None,
+) -> dict[str, Any]:
     """Choose the number of clusters, from the mean over sub-heads; at most MOST.
 
     Args:
         p: ``(S, N, K)`` overclustering of plain views.
         q: ``(S, N, K)`` or ``(S, R, N, K)`` of transformed views.
         unit: what the sentence calls the clusters.
+        groupings: of the overclusters, for every sub-head, as from :func:`merge_order`, which
+            makes them by default.
 
     Returns:
         "chosen", the number; "by_sub_head", the number by each sub-head alone; "curve", a list of
@@ -101,7 +108,8 @@ def choose_count(p: Tensor, q: Tensor, unit: str = "clusters") -> dict[str, Any]
         name of the curve's values; "says", a sentence.
     """
     joints = joint_distribution(p, q).cpu()
-    groups = [{int(g.max()) + 1: g for g in merge_order(joint)} for joint in joints]
+    orders = [merge_order(joint) if groupings is None else groupings for joint in joints]
+    groups = [{int(g.max()) + 1: g for g in order} for order in orders]
     numbers = range(2, min(MOST, p.shape[-1]) + 1)
     # (S, 1 + numbers, 2): information and entropy in nats of 1, 2, ... clusters; one has none
     totals = np.array(
@@ -125,7 +133,9 @@ def choose_count(p: Tensor, q: Tensor, unit: str = "clusters") -> dict[str, Any]
         "value": "share of a split that views share",
         "says": (
             f"{chosen} {unit}: two views share {before:.0%} of what splits up to there add, and "
-            f"{after:.0%} beyond. Sub-heads alone say {min(by_sub_head)} to {max(by_sub_head)}."
+            f"{after:.0%} beyond."
+            + f" Sub-heads alone say {min(by_sub_head)} to {max(by_sub_head)}."
+            * (len(joints) > 1)
         ),
     }
 

@@ -17,7 +17,7 @@ from frugalseg.metrics.confusion import adjusted_rand, confusion
 from frugalseg.reports.charts import History, compared_charts, count_chart, learning_charts
 from frugalseg.reports.html import render
 from frugalseg.reports.tables import spread_cell
-from frugalseg.tasks.iic.diagnostics_text import diagnostics_in_words
+from frugalseg.tasks.iic.diagnostics_text import diagnostics_in_words, remarks_on
 from frugalseg.tasks.iic.model import IICRun
 
 Agreement = list[list[float | None]]
@@ -37,6 +37,7 @@ class GroupReport:
         counts: of :func:`frugalseg.tasks.iic.number.choose_count`, if the number of groups was
             chosen.
         problems: sentences, such as on files that could not be read.
+        trained: whether there was a training.
         metadata: names and texts that say what was run, on what and when, for the foot of the page.
     """
 
@@ -48,6 +49,7 @@ class GroupReport:
     scores: Mapping[str, Any] | None = None
     counts: Mapping[str, Any] | None = None
     problems: Sequence[str] = ()
+    trained: bool = True
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -68,7 +70,7 @@ def render_report(
         template,
         report=report,
         title=report.title,
-        remarks=diagnostics_in_words(report.diagnostics, report.losses, items),
+        remarks=diagnostics_in_words(report.diagnostics, report.losses, items, report.trained),
         charts=learning_charts(report.history),
         best_loss=-math.log(num_groups),
         count_svg=count_chart(report.counts, groups) if report.counts else None,
@@ -91,11 +93,12 @@ def report_fields(
     what, environment, config = result.what, result.environment, run.config
     start = "pretrained" if config.pretrained else f"width {config.width}"
     oracle = run.state.get("oracle")
+    sub_heads = "" if config.merged else f", {config.sub_heads} sub-heads"
     metadata = {
         "command": what["command"],
         "data": f"{what['data']}, {what['split']}: {what['images']:,} images",
         "backbone": f"{config.backbone}, {start}{', frozen' * bool(config.frozen)}",
-        "heads": f"{run.clusters} and {config.finer} {config.unit}, {config.sub_heads} sub-heads",
+        "heads": f"{run.clusters} and {config.finer} {config.unit}{sub_heads}",
         "training": training,
         "seed": str(what["seed"]),
         "oracle stop": oracle
@@ -112,6 +115,7 @@ def report_fields(
         "restarts": [min(each["losses"]) for each in state.get("restarts", ())],
         "history": kept_history(run) if learned else (),
         "scores": result.scores,
+        "trained": not config.merged,
         "counts": state.get("counts"),
         "metadata": {name: text for name, text in metadata.items() if text},
     }
@@ -200,11 +204,7 @@ def write_comparison(
         remarks=[
             (result.run, remark)
             for result in results
-            for remark in diagnostics_in_words(
-                result.parts["diagnostics"],
-                result.parts["losses"],
-                "images" if clustered else "places",
-            )
+            for remark in remarks_on(result, "images" if clustered else "places")
         ],
         names=names,
         agreement=agreement,
