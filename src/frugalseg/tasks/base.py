@@ -231,10 +231,9 @@ def predict(
     tune_malloc()
     folder, task = Path(folder), task_of(folder)
     options = _options_of(task, folder, options, task.predict_options)
-    run = task.load(folder, None)
     out = folder / "predictions" if out is None else Path(out)
     files = name_files([Path(path) for path in inputs], task.keep_suffix)
-    problems = task.predict(run, files, out, options)
+    problems = task.predict(task.load(folder, None), files, out, options)
     for problem in problems:
         log.warning(problem)
     log.info(f"{len(files) - len(problems)} of {len(files)} images predicted, in {out}.")
