@@ -11,12 +11,12 @@ from frugalseg.data.headers import say_of_images
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.engine.results import Result, ResultKind, make_result, write_result
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import read_table, same_path
+from frugalseg.files import same_path
 from frugalseg.metrics.confusion import confusion, mean_of_known, share
 from frugalseg.tasks.base import Files, Options
 from frugalseg.tasks.discover.evaluate import named_scores
 from frugalseg.tasks.discover.export import RegionWriter
-from frugalseg.tasks.finetune.data import Indices
+from frugalseg.tasks.finetune.evaluate import images_to_score
 from frugalseg.tasks.finetune.masks import masked_images, open_masks
 from frugalseg.tasks.finetune.places import PlaceRun
 
@@ -84,7 +84,7 @@ def evaluate_places(run: PlaceRun, data: ImageMaskFolder, split: str, kind: Resu
     table = np.full(256, 255, np.uint8)
     table[: len(own_index)] = own_index
     counts = np.zeros((len(names), len(names)), np.int64)
-    scored = _scored(run, data, split)
+    scored = images_to_score(run, data, split, lambda part: masked_images(data, part), "masks")
     for i in track(scored.tolist(), "images"):
         truth = data.truth(i)
         assert truth is not None
@@ -114,22 +114,3 @@ def evaluate_places(run: PlaceRun, data: ImageMaskFolder, split: str, kind: Resu
     }
     parts = {"cross_validation": run.state["cross_validation"]}
     return make_result(kind, run.asked, what, scores, **parts)
-
-
-def _scored(run: PlaceRun, data: ImageMaskFolder, split: str) -> Indices:
-    """Images with masks: those held out in the training, or others not learned from."""
-    own = same_path(data.root, run.config.data)
-    held_out = split == run.state["split"] and own and run.state["scored"]
-    known = masked_images(data, "all" if held_out or split == "held out" else split)
-    if own:
-        rows = read_table(run.dir.path / "masks.csv", ("file", "used"))
-        used = {row["file"]: row["used"] for _, row in rows}
-        uses = [used.get(data.names[i], "") for i in known.tolist()]
-        kept = [use == "score" if held_out else use != "training" for use in uses]
-        known = known[np.array(kept, bool)]
-    if not len(known):
-        raise FrugalsegError(
-            f"{run.dir} learned from all masks of {data.name}, or there are none: give others to "
-            "score on (--data, --masks)."
-        )
-    return known

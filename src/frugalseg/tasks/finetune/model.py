@@ -109,7 +109,7 @@ def load_finetune_run(folder: Path | str) -> FinetuneRun:
     augment = AugmentConfig(**state["augment"])
     names = tuple(state["class_names"])
     net: SupervisedNet | ProbeNet
-    if state.get("method", "network") == "network":  # older runs do not say
+    if state["method"] == "network":
         net = build_supervised(clustering, len(names), augment.size, config.hidden)
     else:
         untrained = dataclasses.replace(clustering, pretrained=False)

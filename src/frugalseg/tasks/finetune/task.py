@@ -15,11 +15,9 @@ from frugalseg.console import log
 from frugalseg.data.formats.image_folder import open_files
 from frugalseg.data.image_mask_folder import ImageMaskFolder
 from frugalseg.data.image_set import ImageSet
-from frugalseg.data.layouts.listing import normal_name
 from frugalseg.engine.results import Result, ResultKind, make_result, write_result
 from frugalseg.engine.run_dir import RunDir
 from frugalseg.errors import FrugalsegError
-from frugalseg.files import read_table, same_path
 from frugalseg.reports.tables import iou_lines
 from frugalseg.tasks.base import Files, Options, Task
 from frugalseg.tasks.cluster.data import config_to_score
@@ -34,7 +32,7 @@ from frugalseg.tasks.finetune.answer_masks import (
 )
 from frugalseg.tasks.finetune.compare import write_comparison
 from frugalseg.tasks.finetune.config import FinetuneConfig
-from frugalseg.tasks.finetune.evaluate import class_scores, worst_classes
+from frugalseg.tasks.finetune.evaluate import class_scores, images_to_score, worst_classes
 from frugalseg.tasks.finetune.masks import open_masks, resolve_masks
 from frugalseg.tasks.finetune.model import FinetuneRun, load_finetune_run
 from frugalseg.tasks.finetune.places import PlaceRun, load_place_run
@@ -144,9 +142,9 @@ def evaluate(run: AnyRun, images: AnyData, split: str, options: Options) -> Resu
         assert isinstance(images, ImageMaskFolder)
         return evaluate_places(run, images, split, RESULT)
     assert isinstance(images, ImageSet)
-    chosen = _scored_images(run, images, split)
+    chosen = images_to_score(run, images, split, lambda part: _labelled(images, part), "labels")
     answers = answer_classes(run, images, chosen).argmax(1)
-    method = run.state.get("method", "network")
+    method = run.state["method"]
     what = {
         "run": run.dir.name,
         "data": images.name,
@@ -178,33 +176,14 @@ def details(result: Result) -> str:
     return iou_lines(scores) if "iou" in scores else worst_classes(scores)
 
 
-def _scored_images(run: FinetuneRun, images: ImageSet, split: str) -> Indices:
-    """Images to score: those held out in the training, or labelled ones not learned from."""
+def _labelled(images: ImageSet, split: str) -> Indices:
+    """Images of a split that have labels."""
     if images.labels is None or not len(images.labelled):
         raise FrugalsegError(
             f"{images.name} has no labels to score against: give --labels CSV (file,label), or "
             "--labels folders if sub-folders are the labels."
         )
-    own = same_path(images.root, run.config.data)
-    held_out = split == run.state["split"] and own and run.state["scored"]
-    indices = images.indices("all" if held_out or split == "held out" else split)
-    known = np.intersect1d(indices, images.labelled)
-    if own:
-        used = _use_of_labels(run.dir.path / "labels.csv")
-        uses = [used.get(normal_name(images.names[i]), "") for i in known.tolist()]
-        kept = [use == "score" if held_out else use != "training" for use in uses]
-        known = known[np.array(kept, bool)]
-    if not len(known):
-        raise FrugalsegError(
-            f"{run.dir} learned from all labelled images of {images.name}: "
-            "give others to score on (--data, --labels)."
-        )
-    return known
-
-
-def _use_of_labels(path: Path) -> dict[str, str]:
-    """The use of each image's label, by the name of the image."""
-    return {row["file"]: row["used"] for _, row in read_table(path, ("file", "used"))}
+    return np.intersect1d(images.indices(split), images.labelled)
 
 
 def _labels(run: FinetuneRun, images: ImageSet) -> Indices:
